@@ -1,0 +1,255 @@
+//! The typed configuration that the rest of the program is built from. Plain values: they know no file and no key text.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+/// A listener's name, upper case as Kafka keeps it; its keys are prefixed `listener.name.<lower case>.`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerName(Arc<str>);
+
+impl ListenerName {
+    /// Upper-cases `name`.
+    pub fn new(name: &str) -> Self {
+        Self(name.to_uppercase().into())
+    }
+
+    /// The name's text, upper case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `listener.name.<lower case name>.`
+    pub fn key_prefix(&self) -> String {
+        format!("listener.name.{}.", self.0.to_lowercase())
+    }
+}
+
+impl fmt::Display for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Kafka's four security protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecurityProtocol {
+    /// No TLS, no SASL.
+    Plaintext,
+    /// TLS, no SASL.
+    Ssl,
+    /// SASL, no TLS.
+    SaslPlaintext,
+    /// SASL inside TLS.
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    /// Whether clients must authenticate by SASL.
+    pub fn has_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn has_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    /// Kafka's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "PLAINTEXT",
+            Self::Ssl => "SSL",
+            Self::SaslPlaintext => "SASL_PLAINTEXT",
+            Self::SaslSsl => "SASL_SSL",
+        }
+    }
+}
+
+impl fmt::Display for SecurityProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A host name or literal address (IPv6 without brackets) and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// Host; empty means all interfaces where it is bound.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Which broker node ids have a port of their own, in the order in which the ports are laid out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeIdRanges(pub Vec<RangeInclusive<i32>>);
+
+impl NodeIdRanges {
+    /// Every node id with its offset from the node port base: the ranges are laid out one after another.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, u16)> + '_ {
+        self.0.iter().flat_map(|range| range.clone()).zip(0u16..)
+    }
+}
+
+/// Everything that the server is built from.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// At least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// The Kafka cluster behind us.
+    pub backend: BackendConfig,
+    /// Limits over all listeners.
+    pub limits: ConnectionLimits,
+    /// `connections.max.idle.ms`; `None` where it is negative.
+    pub connections_max_idle: Option<Duration>,
+    /// `socket.request.max.bytes`: largest request frame in bytes after authentication.
+    pub socket_request_max_bytes: u32,
+    /// `connection.failed.authentication.delay.ms`.
+    pub failed_authentication_delay: Duration,
+    /// Ours: longest time from accept to authenticated.
+    pub authentication_timeout: Duration,
+    /// Ours: most requests that one connection may have in flight before we stop reading from it.
+    pub max_in_flight_requests: u32,
+    /// `socket.*` keys.
+    pub socket: SocketOptions,
+    /// `shutdown.timeout.ms`.
+    pub shutdown_timeout: Duration,
+    /// Ours: threads that serve connections.
+    pub worker_threads: usize,
+}
+
+/// One listener.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Its name.
+    pub name: ListenerName,
+    /// Its security protocol.
+    pub security_protocol: SecurityProtocol,
+    /// Where it is bound; this port is the bootstrap.
+    pub bind: HostPort,
+    /// Host and bootstrap port that clients are told.
+    pub advertised: HostPort,
+    /// `listener.name.<l>.node.id.ranges`.
+    pub node_id_ranges: NodeIdRanges,
+    /// `listener.name.<l>.node.port.base`: the port that is bound for the first node id. Advertised node ports are shifted by
+    /// the difference between the advertised and the bound bootstrap port. 0 where `bind.port` is 0.
+    pub node_port_base: u16,
+    /// This listener's own `max.connections`, if it has one.
+    pub max_connections: Option<u32>,
+    /// This listener's own `max.connection.creation.rate` per second, if it has one.
+    pub max_connection_creation_rate: Option<u32>,
+    /// Set exactly if the security protocol has SASL.
+    pub sasl: Option<SaslListenerConfig>,
+}
+
+/// The SASL settings of one listener.
+#[derive(Clone, Debug)]
+pub struct SaslListenerConfig {
+    /// `sasl.enabled.mechanisms` in the configured order, without duplicates.
+    pub mechanisms: Vec<MechanismConfig>,
+    /// `sasl.server.max.receive.size` in bytes.
+    pub max_receive_size: u32,
+}
+
+/// One enabled mechanism of one listener, as its factory in the registry gets it.
+#[derive(Clone, Debug)]
+pub struct MechanismConfig {
+    /// The mechanism's name as written in `sasl.enabled.mechanisms`.
+    pub name: String,
+    /// Its JAAS context.
+    pub jaas: JaasContext,
+    /// Every other property that applies to this listener and mechanism, already resolved by precedence
+    /// (`listener.name.<l>.<mechanism>.K`, then `listener.name.<l>.K`, then `K`), by the plain key `K`.
+    pub properties: HashMap<String, String>,
+}
+
+/// A JAAS context: the login modules of one section or property.
+#[derive(Clone, Debug, Default)]
+pub struct JaasContext {
+    /// In the written order.
+    pub modules: Vec<JaasModule>,
+}
+
+/// One login module entry.
+#[derive(Clone, Debug)]
+pub struct JaasModule {
+    /// The Java class name.
+    pub class: String,
+    /// Its options; every value may be a secret.
+    pub options: HashMap<String, Secret>,
+}
+
+/// Limits on connections.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// `max.connections` over all listeners.
+    pub max_connections: u32,
+    /// `max.connections.per.ip`.
+    pub max_connections_per_ip: u32,
+    /// `max.connections.per.ip.overrides`, host names resolved.
+    pub max_connections_per_ip_overrides: HashMap<IpAddr, u32>,
+    /// `max.connection.creation.rate` per second over all listeners.
+    pub max_connection_creation_rate: u32,
+}
+
+/// Socket options of accepted sockets; `None` leaves the operating system's own.
+#[derive(Clone, Debug)]
+pub struct SocketOptions {
+    /// `socket.send.buffer.bytes`.
+    pub send_buffer_bytes: Option<u32>,
+    /// `socket.receive.buffer.bytes`.
+    pub receive_buffer_bytes: Option<u32>,
+    /// `socket.listen.backlog.size`.
+    pub listen_backlog_size: u32,
+}
+
+/// The Kafka cluster behind us and how we log in to it.
+#[derive(Clone, Debug)]
+pub struct BackendConfig {
+    /// `backend.bootstrap.servers`.
+    pub bootstrap_servers: Vec<HostPort>,
+    /// How connections to it are secured.
+    pub security: BackendSecurity,
+    /// `backend.client.id`.
+    pub client_id: String,
+    /// `backend.socket.connection.setup.timeout.ms`: dial and login together.
+    pub connection_setup_timeout: Duration,
+    /// `backend.metadata.max.age.ms`: how often brokers and API versions are asked for again.
+    pub metadata_max_age: Duration,
+    /// `backend.reconnect.backoff.ms`.
+    pub reconnect_backoff: Duration,
+    /// `backend.reconnect.backoff.max.ms`.
+    pub reconnect_backoff_max: Duration,
+    /// Ours: largest response in bytes that is held whole because its fields must change.
+    pub rewritten_response_max_bytes: u32,
+}
+
+/// How a backend connection is secured.
+#[derive(Clone, Debug)]
+pub enum BackendSecurity {
+    /// PLAINTEXT.
+    Plaintext,
+    /// SASL_PLAINTEXT with mechanism PLAIN.
+    SaslPlaintextPlain(PlainCredentials),
+}
+
+/// A user name and a password.
+#[derive(Clone, Debug)]
+pub struct PlainCredentials {
+    /// Sent as the authcid.
+    pub username: String,
+    /// Sent as the passwd.
+    pub password: Secret,
+}

@@ -1,0 +1,2 @@
+//! The `doorkeeper` command.
+fn main() {}

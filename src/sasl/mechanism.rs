@@ -1,0 +1,135 @@
+//! What a SASL mechanism is to the gate.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::ListenerName;
+use crate::principal::KafkaPrincipal;
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A mechanism's name as IANA registers it and Kafka compares it: case-sensitive, e.g. `PLAIN`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MechanismName(Arc<str>);
+
+impl MechanismName {
+    /// A name of 1 to 20 characters of `A-Z 0-9 - _` (RFC 4422 §3.1), or `None`.
+    pub fn new(name: &str) -> Option<Self> {
+        let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        (matches!(name.len(), 1..=20) && name.bytes().all(legal)).then(|| Self(name.into()))
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MechanismName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MechanismName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The other side of a connection, as far as a mechanism may know it. A mechanism never sees the socket.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Where the client connected from.
+    pub address: SocketAddr,
+    /// The listener that it connected to.
+    pub listener: ListenerName,
+}
+
+/// One way to prove who a client is. Register it with [`crate::sasl::Registry`].
+pub trait Mechanism: Send + Sync {
+    /// The name that clients ask for in SaslHandshake.
+    fn name(&self) -> &MechanismName;
+
+    /// Longest token in bytes that an exchange looks at; a longer one is rejected before any parsing.
+    fn max_token_len(&self) -> usize;
+
+    /// Starts one exchange with one client.
+    fn start(&self, peer: &Peer) -> Box<dyn ServerExchange>;
+}
+
+/// One exchange in one state. A step consumes it.
+pub trait ServerExchange: Send {
+    /// Judges the client's next token (RFC 4422 §4). Must not block: slow work belongs on a pool of its own.
+    fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>>;
+}
+
+/// What one step of an exchange comes to.
+#[must_use]
+pub enum Step {
+    /// The exchange goes on: `token` goes to the client, `next` judges its answer.
+    Challenge {
+        /// The server's token.
+        token: Bytes,
+        /// The state that waits for the client's next token.
+        next: Box<dyn ServerExchange>,
+    },
+    /// The client has proved who it is.
+    Success {
+        /// The server's last token; empty where the mechanism has none.
+        token: Bytes,
+        /// Who the client is.
+        verified: Verified,
+    },
+}
+
+/// What a mechanism has verified; the gate alone turns it into a [`Proof`].
+pub struct Verified {
+    /// The authenticated principal.
+    pub principal: KafkaPrincipal,
+}
+
+/// Evidence that a SASL exchange succeeded. Only the gate makes one.
+#[derive(Debug)]
+pub struct Proof {
+    principal: KafkaPrincipal,
+    mechanism: MechanismName,
+}
+
+impl Proof {
+    /// The gate's constructor, called where an exchange's `Step::Success` is matched and nowhere else.
+    pub(in crate::sasl) fn new(verified: Verified, mechanism: MechanismName) -> Self {
+        Self { principal: verified.principal, mechanism }
+    }
+
+    /// Who, and by which mechanism.
+    pub fn into_parts(self) -> (KafkaPrincipal, MechanismName) {
+        (self.principal, self.mechanism)
+    }
+}
+
+/// Why an exchange did not succeed.
+#[derive(Debug)]
+pub enum AuthnError {
+    /// The token is not of the mechanism's grammar; the text goes to the client.
+    Malformed(Rejection),
+    /// The credentials are wrong; the text goes to the client.
+    Rejected(Rejection),
+    /// We could not judge: a store or key set is down. The client is closed without an answer and never told that its
+    /// credentials are wrong.
+    Unavailable(Outage),
+}
+
+/// The text of `error_message` beside error 58. Made from fixed text, so that a secret cannot be formatted into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection(pub std::borrow::Cow<'static, str>);
+
+/// Which part of ours is down; for the log.
+#[derive(Clone, Debug)]
+pub struct Outage(pub &'static str);
