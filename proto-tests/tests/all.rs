@@ -1,0 +1,53 @@
+//! All end-to-end trials in one binary: one backend, started once, and everything that it started ends with it.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+use proto_tests::cluster::Cluster;
+use proto_tests::{Result, progress, scratch};
+
+#[path = "all/harness.rs"]
+mod harness;
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    // Two cores: more at once only makes every step slow enough to look broken.
+    args.test_threads = args.test_threads.or(Some(3));
+    let trials = [harness::trials()].into_iter().flatten().collect();
+    if args.list {
+        return libtest_mimic::run(&args, trials).exit_code();
+    }
+    scratch::begin(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let conclusion = libtest_mimic::run(&args, trials);
+    stop();
+    if conclusion.has_failed() {
+        progress(format!("logs are kept in {}", scratch::run_dir().display()));
+    } else {
+        scratch::end();
+    }
+    conclusion.exit_code()
+}
+
+static CLUSTER: OnceLock<Result<Arc<Cluster>>> = OnceLock::new();
+
+/// The backend; the first trial that asks starts it.
+fn cluster() -> Result<Arc<Cluster>> {
+    CLUSTER.get_or_init(|| Cluster::start().map(Arc::new)).clone()
+}
+
+fn stop() {
+    if let Some(Ok(cluster)) = CLUSTER.get() {
+        cluster.brokers.iter().for_each(|b| b.kill());
+    }
+}
+
+/// A trial that needs the backend with all brokers up.
+fn steady(name: &str, body: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        let cluster = cluster()?;
+        let _steady = cluster.steady();
+        Ok(body(&cluster)?)
+    })
+}
