@@ -46,7 +46,7 @@ kafka-transactions            org.apache.kafka.tools.TransactionsCommand
 '
 
 main() {
-    command -v java >/dev/null || die "java is not installed; Apache Kafka needs Java 17 or newer. On Debian: $(as_root) apt-get install -y openjdk-17-jre-headless"
+    command -v java >/dev/null || die "java is not installed; Apache Kafka needs Java 17 or newer. On Debian: $(as_root)apt-get install -y openjdk-17-jre-headless"
     local stamp
     stamp=$(cksum <"${BASH_SOURCE[0]}")
     if ! complete "$stamp"; then
@@ -60,7 +60,7 @@ main() {
     printf '%s\n' "$home"
 }
 
-as_root() { if [ "$(id -u)" = 0 ]; then printf ''; else printf 'sudo'; fi; }
+as_root() { if [ "$(id -u)" = 0 ]; then printf ''; else printf 'sudo '; fi; }
 
 complete() { [ -f "$home/.stamp" ] && [ "$(cat "$home/.stamp")" = "$1" ]; }
 
@@ -89,7 +89,7 @@ build() {
 }
 
 download() {
-    command -v mvn >/dev/null || die "mvn (Apache Maven) is not installed; it is what downloads Apache Kafka. On Debian: $(as_root) apt-get install -y maven"
+    command -v mvn >/dev/null || die "mvn (Apache Maven) is not installed; it is what downloads Apache Kafka. On Debian: $(as_root)apt-get install -y maven"
     local pom=$work/pom.xml log=$work/mvn.log
     cat >"$pom" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
