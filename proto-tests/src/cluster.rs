@@ -18,6 +18,8 @@ use crate::{Context, Result, address, check_eq, progress, scratch, wait_for};
 /// The users of the backend's SASL listener and of every doorkeeper.
 pub const USERS: [(&str, &str); 4] =
     [("alice", "alice-secret"), ("bob", "bob-secret"), ("front", "front-secret"), ("empty", "")];
+/// One more user, whose name ends with U+FFFD: what a lossy reading makes of a byte that is not UTF-8.
+const LOSSY: &str = "user_lossy\\uFFFD=\"lossy-secret\"";
 /// Milliseconds by which a broker (and the doorkeeper that is compared with it) holds back a refusal. Long, so that "at once"
 /// and "after the delay" are told apart on a busy machine.
 pub const FAILURE_DELAY: u64 = 1500;
@@ -28,7 +30,7 @@ const DIRECTORY_IDS: [&str; 3] = ["dirA-of-proto-tests--A", "dirB-of-proto-tests
 pub fn jaas() -> String {
     let users: Vec<String> = USERS.iter().map(|(u, p)| format!("user_{u}=\"{p}\"")).collect();
     format!(
-        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"front\" password=\"front-secret\" {};",
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"front\" password=\"front-secret\" {} {LOSSY};",
         users.join(" ")
     )
 }
@@ -121,7 +123,12 @@ impl Cluster {
     }
 
     /// Creates a topic and waits until every broker knows it and each partition has a leader and its replicas in sync.
-    pub fn create_topic(&self, name: &str, assignment: &[&[i32]], configs: &[(&str, &str)]) -> Result<MetadataResponse> {
+    pub fn create_topic(
+        &self,
+        name: &str,
+        assignment: &[&[i32]],
+        configs: &[(&str, &str)],
+    ) -> Result<MetadataResponse> {
         let request = requests::create_topic(name, assignment, configs);
         let reply = Conn::open(self.brokers[0].plain)?.call(7, &request)?;
         check_eq!(reply.topics[0].error_code, 0, "creation of {name}: {:?}", reply.topics[0].error_message);
@@ -174,12 +181,8 @@ impl Cluster {
     }
 
     fn format(&self, b: &Broker) -> Result<()> {
-        let voters: Vec<String> = self
-            .brokers
-            .iter()
-            .zip(DIRECTORY_IDS)
-            .map(|(b, dir)| format!("{}@{}:{dir}", b.id, b.controller))
-            .collect();
+        let voters: Vec<String> =
+            self.brokers.iter().zip(DIRECTORY_IDS).map(|(b, dir)| format!("{}@{}:{dir}", b.id, b.controller)).collect();
         let mut command = self.tool("kafka-storage.sh");
         command.args(["format", "-t", CLUSTER_ID, "--initial-controllers", &voters.join(","), "-c"]);
         command.arg(b.dir.join("server.properties"));

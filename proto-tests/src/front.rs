@@ -48,10 +48,7 @@ impl Spec {
     /// A second listener, without authentication, one block behind the first.
     pub fn with_plaintext(&mut self) -> &mut Spec {
         let (host, port) = (self.host, self.port);
-        self.set(
-            "listeners",
-            &format!("SASL_PLAINTEXT://{host}:{port},PLAINTEXT://{host}:{}", port + address::BLOCK),
-        )
+        self.set("listeners", &format!("SASL_PLAINTEXT://{host}:{port},PLAINTEXT://{host}:{}", port + address::BLOCK))
     }
 
     /// Tells clients to come to the tap's address, same ports.
@@ -135,7 +132,9 @@ pub fn binary() -> Result<PathBuf> {
         .map(|profile| target.join(profile).join("doorkeeper"))
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .max();
-    newest.map(|(_, path)| path).ok_or_else(|| "no doorkeeper is built: run `cargo build` first or set DOORKEEPER_BIN".into())
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| "no doorkeeper is built: run `cargo build` first or set DOORKEEPER_BIN".into())
 }
 
 /// Runs `doorkeeper ARGS` to its end.

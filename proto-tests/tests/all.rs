@@ -10,12 +10,14 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/harness.rs"]
 mod harness;
+#[path = "all/hostile/mod.rs"]
+mod hostile;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // Two cores: more at once only makes every step slow enough to look broken.
     args.test_threads = args.test_threads.or(Some(3));
-    let trials = [harness::trials()].into_iter().flatten().collect();
+    let trials = [harness::trials(), hostile::trials()].into_iter().flatten().collect();
     if args.list {
         return libtest_mimic::run(&args, trials).exit_code();
     }

@@ -92,7 +92,8 @@ impl Conn {
     /// The next answer, which has to be the one to `correlation`.
     pub fn answer<R: Request>(&mut self, version: i16, correlation: i32) -> Result<R::Response> {
         let mut frame = self.frame().context(format!("answer to api {} v{version}", R::KEY))?;
-        let header = ResponseHeader::decode(&mut frame, R::Response::header_version(version)).context("answer header")?;
+        let header =
+            ResponseHeader::decode(&mut frame, R::Response::header_version(version)).context("answer header")?;
         check_eq!(header.correlation_id, correlation, "correlation id of the answer to api {} v{version}", R::KEY);
         let body = R::Response::decode(&mut frame, version).context(format!("answer to api {} v{version}", R::KEY))?;
         check_eq!(frame.len(), 0, "bytes left behind the answer to api {} v{version}", R::KEY);

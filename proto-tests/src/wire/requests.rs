@@ -29,9 +29,7 @@ pub fn plain(user: &str, password: &str) -> SaslAuthenticateRequest {
 }
 
 pub fn api_versions() -> ApiVersionsRequest {
-    ApiVersionsRequest::default()
-        .with_client_software_name(text("proto-tests"))
-        .with_client_software_version(text("0"))
+    ApiVersionsRequest::default().with_client_software_name(text("proto-tests")).with_client_software_version(text("0"))
 }
 
 /// Metadata for those topics; for all when there are none.
