@@ -98,6 +98,14 @@ impl Background {
         }
     }
 
+    /// Kills it, if it runs.
+    pub fn stop(&mut self) {
+        if self.ended().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
     /// Resident memory in bytes, now.
     pub fn resident(&self) -> Result<u64> {
         status_kib(self.child.id(), "VmRSS:")
@@ -111,10 +119,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if self.ended().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.stop();
     }
 }
 

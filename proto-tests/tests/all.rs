@@ -8,21 +8,31 @@ use libtest_mimic::{Arguments, Trial};
 use proto_tests::cluster::Cluster;
 use proto_tests::{Result, progress, scratch};
 
+#[path = "all/equivalence.rs"]
+mod equivalence;
 #[path = "all/harness.rs"]
 mod harness;
 #[path = "all/hostile/mod.rs"]
 mod hostile;
+#[path = "all/shared_front.rs"]
+mod shared_front;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // Two cores: more at once only makes every step slow enough to look broken.
     args.test_threads = args.test_threads.or(Some(3));
-    let trials = [harness::trials(), hostile::trials()].into_iter().flatten().collect();
+    let trials = [harness::trials(), equivalence::trials(), hostile::trials()].into_iter().flatten().collect();
     if args.list {
         return libtest_mimic::run(&args, trials).exit_code();
     }
     scratch::begin(Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let conclusion = libtest_mimic::run(&args, trials);
+    let mut conclusion = libtest_mimic::run(&args, trials);
+    // The tap has seen what all trials received; its verdict can only come last.
+    let leaks = libtest_mimic::run(
+        &args,
+        vec![Trial::test("leaks::tap_saw_no_backend_address", || Ok(shared_front::verdict()?))],
+    );
+    conclusion.num_failed += leaks.num_failed;
     stop();
     if conclusion.has_failed() {
         progress(format!("logs are kept in {}", scratch::run_dir().display()));
@@ -40,6 +50,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 }
 
 fn stop() {
+    shared_front::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }
