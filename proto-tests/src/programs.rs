@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
@@ -34,7 +35,9 @@ pub fn tool(
     input: &str,
 ) -> Result<Output> {
     let mut command = cluster.tool(name);
-    command.args(["--bootstrap-server", bootstrap, "--command-config"]).arg(properties).args(args);
+    // kafka-cluster wants its subcommand first.
+    let (first, rest) = if name == "kafka-cluster.sh" { args.split_at(1) } else { args.split_at(0) };
+    command.args(first).args(["--bootstrap-server", bootstrap, "--command-config"]).arg(properties).args(rest);
     process::run(name, command, input, Duration::from_secs(90))
 }
 
@@ -91,14 +94,25 @@ fn sources() -> PathBuf {
     scratch::checkout().join("proto-tests/java")
 }
 
-fn compile(cluster: &Cluster) -> Result<PathBuf> {
-    progress("compiling the Java scenarios");
-    let classes = scratch::dir("classes");
-    let mut command = process::command("javac");
-    command.arg("-proc:none").arg("-cp").arg(format!("{}/libs/*", cluster.home.display())).arg("-d").arg(&classes);
-    for entry in fs::read_dir(sources()).context("list the Java sources")? {
-        command.arg(entry.context("list the Java sources")?.path());
-    }
-    process::run("javac", command, "", Duration::from_secs(120))?.ok().context("compile the Java scenarios")?;
-    Ok(classes)
+/// Compiles the Java sources, once; gives the directory of the classes.
+pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
+    static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
+    CLASSES
+        .get_or_init(|| {
+            progress("compiling the Java scenarios");
+            let classes = scratch::dir("classes");
+            let mut command = process::command("javac");
+            command
+                .arg("-proc:none")
+                .arg("-cp")
+                .arg(format!("{}/libs/*", cluster.home.display()))
+                .arg("-d")
+                .arg(&classes);
+            for entry in fs::read_dir(sources()).context("list the Java sources")? {
+                command.arg(entry.context("list the Java sources")?.path());
+            }
+            process::run("javac", command, "", Duration::from_secs(120))?.ok().context("compile the Java scenarios")?;
+            Ok(classes)
+        })
+        .clone()
 }

@@ -8,20 +8,36 @@ use libtest_mimic::{Arguments, Trial};
 use proto_tests::cluster::Cluster;
 use proto_tests::{Result, progress, scratch};
 
+#[path = "all/clients.rs"]
+mod clients;
 #[path = "all/equivalence.rs"]
 mod equivalence;
+#[path = "all/gate.rs"]
+mod gate;
 #[path = "all/harness.rs"]
 mod harness;
 #[path = "all/hostile/mod.rs"]
 mod hostile;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/tools.rs"]
+mod tools;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
     // Two cores: more at once only makes every step slow enough to look broken.
     args.test_threads = args.test_threads.or(Some(3));
-    let trials = [harness::trials(), equivalence::trials(), hostile::trials()].into_iter().flatten().collect();
+    let trials = [
+        harness::trials(),
+        equivalence::trials(),
+        gate::trials(),
+        hostile::trials(),
+        clients::trials(),
+        tools::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if args.list {
         return libtest_mimic::run(&args, trials).exit_code();
     }

@@ -41,7 +41,8 @@ pub fn trials() -> Vec<Trial> {
         .map(|name| {
             shared_front::trial(&format!("equivalence::{name}"), move |cluster, shared| {
                 let dir = run(cluster, shared)?;
-                let read = |side: &str| fs::read_to_string(dir.join(side).join(&name)).context(format!("what {side} saw"));
+                let read =
+                    |side: &str| fs::read_to_string(dir.join(side).join(&name)).context(format!("what {side} saw"));
                 judge(&name, &read("direct")?, &read("front")?)
             })
         })
