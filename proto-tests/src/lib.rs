@@ -11,6 +11,7 @@ pub mod front;
 pub mod hostile;
 pub mod wire;
 
+pub mod compare;
 pub mod load;
 pub mod programs;
 pub mod standin;

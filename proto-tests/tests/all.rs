@@ -8,6 +8,8 @@ use libtest_mimic::{Arguments, Trial};
 use proto_tests::cluster::Cluster;
 use proto_tests::{Result, progress, scratch};
 
+#[path = "all/big.rs"]
+mod big;
 #[path = "all/clients.rs"]
 mod clients;
 #[path = "all/equivalence.rs"]
@@ -18,6 +20,10 @@ mod gate;
 mod harness;
 #[path = "all/hostile/mod.rs"]
 mod hostile;
+#[path = "all/leaks.rs"]
+mod leaks;
+#[path = "all/relay.rs"]
+mod relay;
 #[path = "all/shared_front.rs"]
 mod shared_front;
 #[path = "all/tools.rs"]
@@ -30,10 +36,13 @@ fn main() -> ExitCode {
     let trials = [
         harness::trials(),
         equivalence::trials(),
-        gate::trials(),
-        hostile::trials(),
         clients::trials(),
         tools::trials(),
+        leaks::trials(),
+        relay::trials(),
+        big::trials(),
+        gate::trials(),
+        hostile::trials(),
     ]
     .into_iter()
     .flatten()
