@@ -1,0 +1,2 @@
+//! The wire format.
+pub mod schema;
