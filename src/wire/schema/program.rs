@@ -109,7 +109,8 @@ impl Message {
         compiler.program
     }
 
-    fn has_field(&self, path: &str) -> bool {
+    /// Whether the message has a field of that dotted path in any version.
+    pub fn has_field(&self, path: &str) -> bool {
         let mut fields = &self.fields;
         path.split('.').all(|name| match fields.iter().find(|f| f.name == name) {
             Some(field) => {

@@ -1,0 +1,173 @@
+//! `NodeEndpoints` at the end of a response whose length has been sent already.
+//!
+//! Fetch has them as tagged field 0 of the message (KIP-951), ShareFetch as an array before its tagged fields. The new tail has
+//! exactly the old one's length: what the rewritten endpoints leave over is filled with an unknown tagged field, which every
+//! client skips; where they don't fit they are left out, and the client asks for Metadata.
+
+use super::{LearnedBroker, write_varint};
+use crate::listener::Addresses;
+
+/// Longest tail that is held to be rewritten, in bytes: far more than the endpoints of all brokers of a large cluster.
+pub const MAX_TAIL: usize = 1 << 20;
+
+/// The tagged field of Fetch that holds the endpoints.
+const NODE_ENDPOINTS_TAG: u32 = 0;
+/// Number of the filling field. No schema uses one near it.
+const FILLER_TAG: u32 = 100;
+
+/// The tail is not what the schema says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the end of a fetch response is malformed")]
+pub struct MalformedTail;
+
+/// Rewrites a Fetch tail (`endpoints_are_tagged`) or a ShareFetch tail in place. `learn` gets the backend's addresses.
+pub fn rewrite_tail(
+    tail: &mut [u8],
+    endpoints_are_tagged: bool,
+    addresses: &Addresses,
+    learn: &mut dyn FnMut(LearnedBroker<'_>),
+) -> Result<(), MalformedTail> {
+    let mut reader = Reader(tail);
+    let mut array = Vec::new();
+    if !endpoints_are_tagged {
+        if !rewrite_array(&mut reader, addresses, learn, &mut array)? {
+            return Ok(());
+        }
+    }
+    let mut tags = Vec::new();
+    let count = reader.varint()?;
+    let mut endpoints = None;
+    for _ in 0..count {
+        let (tag, size) = (reader.varint()?, reader.varint()?);
+        let data = reader.take(size as usize)?;
+        if endpoints_are_tagged && tag == NODE_ENDPOINTS_TAG {
+            let mut data = Reader(data);
+            if rewrite_array(&mut data, addresses, learn, &mut array)? {
+                endpoints = Some(array.as_slice());
+            }
+        } else {
+            tags.push((tag, data));
+        }
+    }
+    if !reader.0.is_empty() {
+        return Err(MalformedTail);
+    }
+    let with = match (endpoints_are_tagged, endpoints) {
+        (true, None) => return Ok(()),
+        (true, Some(endpoints)) => {
+            let all: Vec<_> = std::iter::once((NODE_ENDPOINTS_TAG, endpoints)).chain(tags.iter().copied()).collect();
+            filled(&[], &all, tail.len())
+        }
+        (false, _) => filled(&array, &tags, tail.len()),
+    };
+    // Without endpoints there is always room: an entry is longer than a filler's own bytes.
+    let empty_array: &[u8] = if endpoints_are_tagged { &[] } else { &[1] };
+    let new = with.or_else(|| filled(empty_array, &tags, tail.len())).ok_or(MalformedTail)?;
+    tail.copy_from_slice(&new);
+    Ok(())
+}
+
+/// Appends the compact array of endpoints with the front's addresses; nodes without a port are left out. Says whether there
+/// was any entry.
+fn rewrite_array(
+    reader: &mut Reader<'_>,
+    addresses: &Addresses,
+    learn: &mut dyn FnMut(LearnedBroker<'_>),
+    out: &mut Vec<u8>,
+) -> Result<bool, MalformedTail> {
+    let count = reader.varint()?.saturating_sub(1);
+    let mut entries = Vec::new();
+    let mut kept = 0u32;
+    for _ in 0..count {
+        let node_id = i32::from_be_bytes(reader.array()?);
+        let host_len = reader.varint()?.checked_sub(1).ok_or(MalformedTail)?;
+        let host = reader.take(host_len as usize)?;
+        let port = i32::from_be_bytes(reader.array()?);
+        let rest = reader.0;
+        let rack_len = reader.varint()?.saturating_sub(1);
+        reader.take(rack_len as usize)?;
+        for _ in 0..reader.varint()? {
+            reader.varint()?;
+            let size = reader.varint()?;
+            reader.take(size as usize)?;
+        }
+        let rest = &rest[..rest.len() - reader.0.len()];
+        if let (Ok(host), Ok(port), 0..) = (std::str::from_utf8(host), u16::try_from(port), node_id) {
+            learn((node_id, host, port));
+        }
+        let Some(port) = addresses.node_port(node_id) else { continue };
+        entries.extend(node_id.to_be_bytes());
+        write_varint(&mut entries, addresses.host().len() as u32 + 1);
+        entries.extend(addresses.host().as_bytes());
+        entries.extend(i32::from(port).to_be_bytes());
+        entries.extend(rest);
+        kept += 1;
+    }
+    write_varint(out, kept + 1);
+    out.extend(entries);
+    Ok(count > 0)
+}
+
+/// `head`, then a tagged section of `tags` and as much filler as makes it `len` bytes; `None` if that can't be.
+fn filled(head: &[u8], tags: &[(u32, &[u8])], len: usize) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    for (tag, data) in tags {
+        write_varint(&mut body, *tag);
+        write_varint(&mut body, data.len() as u32);
+        body.extend(*data);
+    }
+    let mut filler_tag = tags.last().map_or(FILLER_TAG, |(tag, _)| FILLER_TAG.max(tag + 1));
+    let mut count = tags.len() as u32;
+    loop {
+        let mut prefix = Vec::with_capacity(5);
+        write_varint(&mut prefix, count);
+        let have = head.len() + prefix.len() + body.len();
+        let gap = len.checked_sub(have)?;
+        if gap == 0 {
+            return Some([head, &prefix, &body].concat());
+        }
+        let mut tag = Vec::with_capacity(5);
+        write_varint(&mut tag, filler_tag);
+        let room = gap.checked_sub(tag.len() + 1)?;
+        // A size of n bytes leaves room for a whole range of fillers but for one at each of its borders, which takes two.
+        let size = (1..=5usize).find_map(|n| {
+            let size = (room + 1).checked_sub(n)?;
+            (varint_len(size as u32) == n).then_some(size)
+        });
+        body.extend(tag);
+        let size = size.unwrap_or(0);
+        write_varint(&mut body, size as u32);
+        body.resize(body.len() + size, 0);
+        (count, filler_tag) = (count + 1, filler_tag + 1);
+    }
+}
+
+fn varint_len(value: u32) -> usize {
+    (32 - value.leading_zeros() as usize).max(1).div_ceil(7)
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], MalformedTail> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(MalformedTail)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedTail> {
+        self.take(N)?.try_into().map_err(|_| MalformedTail)
+    }
+
+    fn varint(&mut self) -> Result<u32, MalformedTail> {
+        let mut value = 0u32;
+        for shift in (0..35).step_by(7) {
+            let [byte] = self.array()?;
+            value |= u32::from(byte & 0x7f).checked_shl(shift).ok_or(MalformedTail)?;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(MalformedTail)
+    }
+}
