@@ -10,3 +10,4 @@ pub mod session;
 
 pub mod config;
 pub mod secret;
+pub mod wire;
