@@ -6,6 +6,7 @@
 
 use super::{LearnedBroker, write_varint};
 use crate::listener::Addresses;
+use crate::wire::{Malformed, Reader};
 
 /// Longest tail that is held to be rewritten, in bytes: far more than the endpoints of all brokers of a large cluster.
 pub const MAX_TAIL: usize = 1 << 20;
@@ -15,19 +16,14 @@ const NODE_ENDPOINTS_TAG: u32 = 0;
 /// Number of the filling field. No schema uses one near it.
 const FILLER_TAG: u32 = 100;
 
-/// The tail is not what the schema says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the end of a fetch response is malformed")]
-pub struct MalformedTail;
-
 /// Rewrites a Fetch tail (`endpoints_are_tagged`) or a ShareFetch tail in place. `learn` gets the backend's addresses.
 pub fn rewrite_tail(
     tail: &mut [u8],
     endpoints_are_tagged: bool,
     addresses: &Addresses,
     learn: &mut dyn FnMut(LearnedBroker<'_>),
-) -> Result<(), MalformedTail> {
-    let mut reader = Reader(tail);
+) -> Result<(), Malformed> {
+    let mut reader = Reader::new(tail);
     let mut array = Vec::new();
     if !endpoints_are_tagged {
         if !rewrite_array(&mut reader, addresses, learn, &mut array)? {
@@ -35,13 +31,13 @@ pub fn rewrite_tail(
         }
     }
     let mut tags = Vec::new();
-    let count = reader.varint()?;
+    let count = reader.uvarint()?;
     let mut endpoints = None;
     for _ in 0..count {
-        let (tag, size) = (reader.varint()?, reader.varint()?);
+        let (tag, size) = (reader.uvarint()?, reader.uvarint()?);
         let data = reader.take(size as usize)?;
         if endpoints_are_tagged && tag == NODE_ENDPOINTS_TAG {
-            let mut data = Reader(data);
+            let mut data = Reader::new(data);
             if rewrite_array(&mut data, addresses, learn, &mut array)? {
                 endpoints = Some(array.as_slice());
             }
@@ -49,8 +45,8 @@ pub fn rewrite_tail(
             tags.push((tag, data));
         }
     }
-    if !reader.0.is_empty() {
-        return Err(MalformedTail);
+    if !reader.rest().is_empty() {
+        return Err(Malformed);
     }
     let with = match (endpoints_are_tagged, endpoints) {
         (true, None) => return Ok(()),
@@ -62,10 +58,13 @@ pub fn rewrite_tail(
     };
     // Without endpoints there is always room: an entry is longer than a filler's own bytes.
     let empty_array: &[u8] = if endpoints_are_tagged { &[] } else { &[1] };
-    let new = with.or_else(|| filled(empty_array, &tags, tail.len())).ok_or(MalformedTail)?;
+    let new = with.or_else(|| filled(empty_array, &tags, tail.len())).ok_or(Malformed)?;
     tail.copy_from_slice(&new);
     Ok(())
 }
+
+/// Bytes of an endpoint with an empty host and no rack.
+const SMALLEST_ENTRY: usize = 4 + 1 + 4 + 1 + 1;
 
 /// Appends the compact array of endpoints with the front's addresses; nodes without a port are left out. Says whether there
 /// was any entry.
@@ -74,24 +73,18 @@ fn rewrite_array(
     addresses: &Addresses,
     learn: &mut dyn FnMut(LearnedBroker<'_>),
     out: &mut Vec<u8>,
-) -> Result<bool, MalformedTail> {
-    let count = reader.varint()?.saturating_sub(1);
+) -> Result<bool, Malformed> {
+    let count = reader.compact_array_count(SMALLEST_ENTRY)?;
     let mut entries = Vec::new();
     let mut kept = 0u32;
     for _ in 0..count {
-        let node_id = i32::from_be_bytes(reader.array()?);
-        let host_len = reader.varint()?.checked_sub(1).ok_or(MalformedTail)?;
-        let host = reader.take(host_len as usize)?;
-        let port = i32::from_be_bytes(reader.array()?);
-        let rest = reader.0;
-        let rack_len = reader.varint()?.saturating_sub(1);
-        reader.take(rack_len as usize)?;
-        for _ in 0..reader.varint()? {
-            reader.varint()?;
-            let size = reader.varint()?;
-            reader.take(size as usize)?;
-        }
-        let rest = &rest[..rest.len() - reader.0.len()];
+        let node_id = reader.i32()?;
+        let host = reader.compact_string()?;
+        let port = reader.i32()?;
+        let rest = reader.rest();
+        reader.compact_nullable_string()?;
+        reader.skip_tags()?;
+        let rest = &rest[..rest.len() - reader.rest().len()];
         if let (Ok(host), Ok(port), 0..) = (std::str::from_utf8(host), u16::try_from(port), node_id) {
             learn((node_id, host, port));
         }
@@ -146,28 +139,3 @@ fn varint_len(value: u32) -> usize {
     (32 - value.leading_zeros() as usize).max(1).div_ceil(7)
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], MalformedTail> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(MalformedTail)?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedTail> {
-        self.take(N)?.try_into().map_err(|_| MalformedTail)
-    }
-
-    fn varint(&mut self) -> Result<u32, MalformedTail> {
-        let mut value = 0u32;
-        for shift in (0..35).step_by(7) {
-            let [byte] = self.array()?;
-            value |= u32::from(byte & 0x7f).checked_shl(shift).ok_or(MalformedTail)?;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(MalformedTail)
-    }
-}
