@@ -3,7 +3,10 @@
 //! Success is a value: an exchange is consumed by each step and gives either a challenge with the next state or a
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
+mod after;
 mod mechanism;
+
+pub use after::late_sasl_answer;
 
 pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange, Step, Verified,

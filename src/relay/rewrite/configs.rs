@@ -56,7 +56,8 @@ impl AddressValue {
             return String::new();
         }
         let port_of = |id: Option<i32>| id.and_then(|id| addresses.node_port(id)).unwrap_or(addresses.bootstrap_port());
-        let host = if addresses.host().contains(':') { format!("[{}]", addresses.host()) } else { addresses.host().into() };
+        let host =
+            if addresses.host().contains(':') { format!("[{}]", addresses.host()) } else { addresses.host().into() };
         match self {
             Self::Listeners => format!("{}://{host}:{}", addresses.listener(), port_of(node_id)),
             Self::Voters => {

@@ -55,7 +55,8 @@ pub fn rewrite_frame(
 pub fn streaming_program(row: &'static ApiRow, version: i16) -> Option<&'static Program> {
     let response = schema::message(row.key, Direction::Response)?;
     let has_endpoints = row.key == SHARE_FETCH || version >= FIRST_FETCH_WITH_NODE_ENDPOINTS;
-    (has_endpoints && response.versions.contains(version)).then(|| program(row, Rewrite::StreamedNodeEndpoints, version))
+    (has_endpoints && response.versions.contains(version))
+        .then(|| program(row, Rewrite::StreamedNodeEndpoints, version))
 }
 
 const SHARE_FETCH: i16 = 78;
@@ -71,9 +72,13 @@ fn program(row: &'static ApiRow, rewrite: Rewrite, version: i16) -> &'static Pro
         [const { [const { OnceLock::new() }; MAX_VERSIONS] }; API_TABLE.len()];
     let at = API_TABLE.iter().position(|other| other.key == row.key).unwrap_or_default();
     PROGRAMS[at][version as usize].get_or_init(|| {
-        let message = schema::message(row.key, Direction::Response).expect("every row has a response, as its test says");
-        let pause = (rewrite == Rewrite::StreamedNodeEndpoints)
-            .then_some(if row.key == SHARE_FETCH { "NodeEndpoints" } else { "" });
+        let message =
+            schema::message(row.key, Direction::Response).expect("every row has a response, as its test says");
+        let pause = (rewrite == Rewrite::StreamedNodeEndpoints).then_some(if row.key == SHARE_FETCH {
+            "NodeEndpoints"
+        } else {
+            ""
+        });
         message.compile(version, marks(row, rewrite), pause)
     })
 }

@@ -32,15 +32,13 @@ pub fn rewrite_tail(
     }
     let mut tags = Vec::new();
     let count = reader.uvarint()?;
-    let mut endpoints = None;
+    let mut has_endpoints = false;
     for _ in 0..count {
         let (tag, size) = (reader.uvarint()?, reader.uvarint()?);
         let data = reader.take(size as usize)?;
         if endpoints_are_tagged && tag == NODE_ENDPOINTS_TAG {
-            let mut data = Reader::new(data);
-            if rewrite_array(&mut data, addresses, learn, &mut array)? {
-                endpoints = Some(array.as_slice());
-            }
+            array.clear();
+            has_endpoints = rewrite_array(&mut Reader::new(data), addresses, learn, &mut array)?;
         } else {
             tags.push((tag, data));
         }
@@ -48,10 +46,10 @@ pub fn rewrite_tail(
     if !reader.rest().is_empty() {
         return Err(Malformed);
     }
-    let with = match (endpoints_are_tagged, endpoints) {
-        (true, None) => return Ok(()),
-        (true, Some(endpoints)) => {
-            let all: Vec<_> = std::iter::once((NODE_ENDPOINTS_TAG, endpoints)).chain(tags.iter().copied()).collect();
+    let with = match (endpoints_are_tagged, has_endpoints) {
+        (true, false) => return Ok(()),
+        (true, true) => {
+            let all: Vec<_> = std::iter::once((NODE_ENDPOINTS_TAG, &array[..])).chain(tags.iter().copied()).collect();
             filled(&[], &all, tail.len())
         }
         (false, _) => filled(&array, &tags, tail.len()),
@@ -138,4 +136,3 @@ fn filled(head: &[u8], tags: &[(u32, &[u8])], len: usize) -> Option<Vec<u8>> {
 fn varint_len(value: u32) -> usize {
     (32 - value.leading_zeros() as usize).max(1).div_ceil(7)
 }
-
