@@ -37,13 +37,18 @@ pub enum ConnectError {
     Malformed(String),
 }
 
-/// Keep-alive probes start after so much silence; three of them, 10 s apart, then the peer counts as gone.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// Keep-alive probes start after so much silence; a peer that answers none of them counts as gone.
+pub(crate) const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_RETRIES: u32 = 3;
 
-/// The options that every relayed socket has: small frames leave at once, and a peer that vanished is noticed.
-pub(crate) fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
+/// Small frames leave at once, and a peer that vanished is noticed.
+fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(Duration::from_secs(10)).with_retries(3);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 

@@ -4,10 +4,14 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
+pub mod gate;
 mod mechanism;
+pub mod plain;
+mod registry;
 
 pub use after::late_sasl_answer;
-
+pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
 pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange, Step, Verified,
 };
+pub use registry::{MechanismError, Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT, made_up_credentials};
