@@ -1,5 +1,6 @@
 //! Configuration: the `.properties` and JAAS grammars, every key once, and the typed result.
 
+pub mod properties;
 mod types;
 
 pub use types::{
