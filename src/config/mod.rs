@@ -1,5 +1,7 @@
 //! Configuration: the `.properties` and JAAS grammars, every key once, and the typed result.
 
+pub mod jaas;
+mod jaas_tokens;
 pub mod properties;
 mod types;
 
