@@ -4,6 +4,7 @@
 //! `listener → (tls) → sasl → principal/session → relay → backend`, with `wire`, `config` and `observe` beside it.
 //! `connection` tells the whole story of one connection on one screen; `server` builds the parts and runs them.
 
+pub mod listener;
 pub mod principal;
 pub mod sasl;
 pub mod session;

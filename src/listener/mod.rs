@@ -1,0 +1,5 @@
+//! Accepting connections.
+
+pub mod limits;
+
+pub use limits::{ConnectionLimiter, ConnectionPermit, ListenerLimiter, PerIpLimitReached};
