@@ -40,12 +40,20 @@ pub(crate) struct ListenerContext {
 }
 
 /// A connection that has just been accepted.
-pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Accepted<S = TcpStream> {
+    pub(crate) stream: S,
     pub(crate) peer: Peer,
     pub(crate) target: Target,
     pub(crate) at: Instant,
     pub(crate) permit: ConnectionPermit,
+}
+
+impl<S> Accepted<S> {
+    /// The same connection with its socket as something else: taken off one thread's runtime, or put on another's.
+    pub(crate) fn convert<T>(self, convert: impl FnOnce(S) -> std::io::Result<T>) -> std::io::Result<Accepted<T>> {
+        let Self { stream, peer, target, at, permit } = self;
+        Ok(Accepted { stream: convert(stream)?, peer, target, at, permit })
+    }
 }
 
 /// Serves one connection, and writes its one line into the log when it is closed.
@@ -53,7 +61,6 @@ pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
     let Accepted { mut stream, peer, target, at, permit } = accepted;
     let end = match identify(&mut stream, &peer, at, &listener).await {
         Ok(known) => {
-            permit.authenticated();
             // Boxed: the states before it are gone, and an idle connection should not carry their room.
             let relayed = Box::pin(relay(&known, stream, target, &listener)).await;
             End::Relayed(known.session, relayed)

@@ -4,6 +4,9 @@
 //! `listener → (tls) → sasl → principal/session → relay → backend`, with `wire`, `config` and `observe` beside it.
 //! `connection` tells the whole story of one connection on one screen; `server` builds the parts and runs them.
 
+mod connection;
+pub mod server;
+
 pub mod listener;
 
 pub mod sasl;
@@ -16,5 +19,6 @@ pub mod relay;
 pub mod backend;
 
 pub mod config;
+pub mod observe;
 pub mod secret;
 pub mod wire;

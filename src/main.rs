@@ -58,10 +58,13 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve(&arguments),
         Command::Check(arguments) => check(&arguments),
         Command::Docs { document } => {
-            print!("{}", match document {
-                Document::Configuration => config::documentation(),
-                Document::Protocol => doorkeeper::relay::documentation(),
-            });
+            print!(
+                "{}",
+                match document {
+                    Document::Configuration => config::documentation(),
+                    Document::Protocol => doorkeeper::relay::documentation(),
+                }
+            );
             ExitCode::SUCCESS
         }
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -23,7 +24,8 @@ use crate::connection::{self, Accepted, ListenerContext};
 use crate::listener::{Addresses, BindError, ConnectionLimiter, Port, accept, bind};
 use crate::observe::Metrics;
 use crate::relay::RelayRules;
-use crate::sasl::{FailureDelays, GateRules, MAX_DELAYED_FAILURES, Registry, RegistryError};
+use crate::sasl::gate::MAX_DELAYED_FAILURES;
+use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +59,12 @@ pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartErro
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let server = Server::start(config, registry).await?;
-        signals.wait(&server.metrics).await;
+        let metrics = server.metrics.clone();
+        signals.wait(&metrics).await;
         tracing::info!("stopping: no new connections; what is in flight is finished");
         tokio::select! {
             () = server.stop() => Ok(Ended::Stopped),
-            () = signals.wait(&Metrics::default()) => {
+            () = signals.wait(&metrics) => {
                 tracing::warn!("stopped at once by a second signal");
                 Ok(Ended::Killed)
             }
@@ -110,10 +113,10 @@ impl Server {
         }
         let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
         let topology = Arc::new(Topology::new(config.backend.clone(), Box::new(watcher)));
-        let limiter = Arc::new(ConnectionLimiter::new(&config.limits, &config.listeners));
+        let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
-        for (index, (listener, gate, listener_ports, addresses)) in bound.into_iter().enumerate() {
+        for (listener, gate, listener_ports, addresses) in bound {
             tracing::info!(
                 listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
                 advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
@@ -129,13 +132,12 @@ impl Server {
                 metrics: metrics.clone(),
                 drain: drain.clone(),
             });
-            let name = listener.name.clone();
-            ports.extend(listener_ports.into_iter().map(|port| (port, accept::Rules {
-                listener: name.clone(),
-                index,
-                context: context.clone(),
-                limiter: limiter.clone(),
-            })));
+            let rules = accept::Rules {
+                listener: listener.name.clone(),
+                context,
+                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
+            };
+            ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
         }
 
         let connections = TaskTracker::new();
@@ -186,14 +188,17 @@ async fn build_gate(
 }
 
 /// Connections that were accepted and wait for their worker, per worker.
-const HANDED_OVER: usize = 1024;
+const INBOX: usize = 1024;
 /// A worker keeps what it accepts unless it has so many connections more than another: most connections need no hand-over.
 const IMBALANCE: usize = 2;
+
+/// A connection on its way to another worker.
+type HandedOver = (Accepted<std::net::TcpStream>, Arc<ListenerContext>, Open);
 
 /// One worker's inbox and load, as the others see it.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerDoor {
-    inbox: mpsc::Sender<(Accepted, Arc<ListenerContext>)>,
+    inbox: mpsc::Sender<HandedOver>,
     open: Arc<AtomicUsize>,
 }
 
@@ -212,21 +217,22 @@ impl Placement {
         let own = &self.doors[self.own];
         let least = self.doors.iter().min_by_key(|door| load(door)).unwrap_or(own);
         if load(own) <= load(least) + IMBALANCE {
-            self.serve(own, accepted, listener);
-        } else {
-            least.open.fetch_add(1, Ordering::Relaxed);
-            // Fails only when the worker has ended; then so will this one.
-            let _ = least.inbox.send((accepted, listener)).await;
+            self.serve(Open::count(own), accepted, listener);
+            return;
+        }
+        match accepted.convert(TcpStream::into_std) {
+            // A worker's inbox closes only when the server ends.
+            Ok(accepted) => {
+                let open = Open::count(least);
+                if least.inbox.send((accepted, listener, open)).await.is_err() {
+                    tracing::debug!("a connection came too late");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a connection could not be handed over"),
         }
     }
 
-    fn serve(&self, own: &WorkerDoor, accepted: Accepted, listener: Arc<ListenerContext>) {
-        own.open.fetch_add(1, Ordering::Relaxed);
-        self.spawn(accepted, listener);
-    }
-
-    fn spawn(&self, accepted: Accepted, listener: Arc<ListenerContext>) {
-        let open = Open(self.doors[self.own].open.clone());
+    fn serve(&self, open: Open, accepted: Accepted, listener: Arc<ListenerContext>) {
         let connection = self.connections.track_future(async move {
             let _open = open;
             connection::serve(accepted, listener).await;
@@ -235,7 +241,16 @@ impl Placement {
     }
 }
 
-struct Open(Arc<AtomicUsize>);
+/// A connection that counts for a worker.
+#[derive(Debug)]
+pub(crate) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(door: &WorkerDoor) -> Self {
+        door.open.fetch_add(1, Ordering::Relaxed);
+        Self(door.open.clone())
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -251,7 +266,7 @@ fn start_workers(
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let (doors, inboxes): (Vec<WorkerDoor>, Vec<_>) = (0..count)
         .map(|_| {
-            let (sender, inbox) = mpsc::channel(HANDED_OVER);
+            let (sender, inbox) = mpsc::channel(INBOX);
             (WorkerDoor { inbox: sender, open: Arc::default() }, inbox)
         })
         .unzip();
@@ -277,7 +292,7 @@ fn start_workers(
 async fn work(
     placement: Placement,
     share: Vec<(Port, accept::Rules)>,
-    mut inbox: mpsc::Receiver<(Accepted, Arc<ListenerContext>)>,
+    mut inbox: mpsc::Receiver<HandedOver>,
     stop: CancellationToken,
 ) {
     for (port, rules) in share {
@@ -291,12 +306,9 @@ async fn work(
     loop {
         tokio::select! {
             handed_over = inbox.recv() => match handed_over {
-                Some((mut accepted, listener)) => match accepted.adopt() {
-                    Ok(()) => placement.spawn(accepted, listener),
-                    Err(error) => {
-                        drop(Open(placement.doors[placement.own].open.clone()));
-                        tracing::warn!(%error, "a connection could not be taken over");
-                    }
+                Some((accepted, listener, open)) => match accepted.convert(TcpStream::from_std) {
+                    Ok(accepted) => placement.serve(open, accepted, listener),
+                    Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
                 },
                 None => return,
             },

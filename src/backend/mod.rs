@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::config::{BackendConfig, HostPort};
 
-pub use topology::{Target, Topology};
+pub use topology::{BrokerWatcher, Target, Topology};
 
 /// Why no backend connection could be had.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +45,8 @@ pub(crate) const KEEPALIVE_RETRIES: u32 = 3;
 /// Small frames leave at once, and a peer that vanished is noticed.
 fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_RETRIES);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 

@@ -8,20 +8,19 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectionLimiter, Port};
+use super::{ListenerLimiter, PerIpLimitReached, Port};
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
 use crate::observe::Metrics;
 use crate::sasl::Peer;
 use crate::server::Placement;
 
-/// What a port accepts by.
+/// What a port accepts by; all ports of a listener count together.
+#[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) listener: ListenerName,
-    /// The listener's place in the configuration; what the limiter knows it by.
-    pub(crate) index: usize,
     pub(crate) context: Arc<ListenerContext>,
-    pub(crate) limiter: Arc<ConnectionLimiter>,
+    pub(crate) limiter: ListenerLimiter,
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
@@ -34,19 +33,20 @@ pub(crate) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            accepted = async {
-                // At max.connections, and above the creation rate, clients wait in the kernel's queue.
-                let slot = rules.limiter.slot(rules.index).await;
-                (slot, socket.accept().await)
-            } => accepted,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
-            (slot, Ok((stream, address))) => {
+            Ok((stream, address)) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
                 Metrics::add(&rules.context.metrics.connections_accepted_total, 1);
-                let Some(permit) = slot.admit(address.ip()) else {
+                // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
+                let permit = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    permit = rules.limiter.admit(address.ip()) => permit,
+                };
+                let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
                     Metrics::add(&rules.context.metrics.connections_refused_per_ip_total, 1);
                     continue;
                 };
@@ -54,7 +54,7 @@ pub(crate) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                 let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
                 placement.place(accepted, rules.context.clone()).await;
             }
-            (_, Err(error)) => {
+            Err(error) => {
                 // One client that left its queue is nothing; a lack of resources is said once.
                 Metrics::add(&rules.context.metrics.accept_failures_total, 1);
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {

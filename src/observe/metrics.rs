@@ -65,7 +65,9 @@ mod tests {
         let metrics = Metrics::default();
         Metrics::add(&metrics.connections_accepted_total, 3);
         let text = metrics.render();
-        assert!(text.contains("# TYPE doorkeeper_connections_accepted_total counter\ndoorkeeper_connections_accepted_total 3\n"));
+        assert!(text.contains(
+            "# TYPE doorkeeper_connections_accepted_total counter\ndoorkeeper_connections_accepted_total 3\n"
+        ));
         assert_eq!(text.lines().count() % 3, 0);
     }
 }

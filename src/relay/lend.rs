@@ -50,10 +50,6 @@ impl Buffer {
         &self.bytes[self.cleared..self.end]
     }
 
-    /// The same, to be changed in place.
-    pub fn unread_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.cleared..self.end]
-    }
 
     /// Bytes that may be sent on.
     pub fn to_send(&self) -> &[u8] {
@@ -158,7 +154,7 @@ mod tests {
         let len = buffer.room(usize::MAX).len();
         assert_eq!(len, BUFFER_LEN);
         (buffer.start, buffer.cleared, buffer.end) = (BUFFER_LEN - 2, BUFFER_LEN - 1, BUFFER_LEN);
-        buffer.unread_mut()[0] = 7;
+        buffer.bytes[BUFFER_LEN - 1] = 7;
         assert_eq!(buffer.room(100).len(), 100);
         assert_eq!((buffer.to_send().len(), buffer.unread()), (1, &[7][..]));
     }

@@ -6,6 +6,7 @@
 
 pub mod api_table;
 mod close_reason;
+mod docs;
 mod in_flight;
 mod lend;
 mod requests;
@@ -28,6 +29,7 @@ use crate::listener::Addresses;
 use crate::session::Session;
 
 pub use close_reason::CloseReason;
+pub use docs::documentation;
 use in_flight::InFlight;
 use requests::Requests;
 use responses::Responses;

@@ -90,7 +90,6 @@ enum Frame {
     Unused,
     /// `remaining` elements are still to come, the current one not counted.
     Array {
-        start: u16,
         remaining: u32,
     },
     /// A tagged section with `remaining` fields to come; `back` is the op behind it.
@@ -208,7 +207,7 @@ impl<'p> Walker<'p> {
                 if mark != 0 {
                     visitor.element(mark, *at);
                 }
-                self.push(Frame::Array { start: self.pc, remaining: count - 1 })?;
+                self.push(Frame::Array { remaining: count - 1 })?;
             }
             Op::ArrayEnd { start: head } => {
                 let Some(Frame::Array { remaining, .. }) = self.top() else { return Err(Stop::Bad(NESTING)) };
@@ -222,7 +221,7 @@ impl<'p> Walker<'p> {
                         visitor.array_end(mark, *at);
                     }
                 } else {
-                    self.stack[self.depth as usize - 1] = Frame::Array { start: head, remaining: remaining - 1 };
+                    self.stack[self.depth as usize - 1] = Frame::Array { remaining: remaining - 1 };
                     if mark != 0 {
                         visitor.element(mark, *at);
                     }

@@ -1,5 +1,8 @@
 //! The gate over an in-memory stream, the clock paused: what is answered, byte for byte, and when the connection ends.
 
+mod corpus;
+mod exchanges;
+mod properties;
 mod states;
 
 use std::collections::HashMap;
