@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run(plan: &Plan) -> Res<()> {
+    procs::stop_on_signal()?;
     let figures = rounds::run(plan)?;
     let tables = report::tables(&figures);
     println!("{tables}");

@@ -4,11 +4,40 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Res, USER};
+
+/// Process ids of what runs, for `stop_on_signal`.
+static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Ctrl-C or SIGTERM end what was started too, not only the bench.
+pub fn stop_on_signal() -> Res<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+                return;
+            };
+            tokio::select! { _ = int.recv() => (), _ = term.recv() => () }
+            for pid in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+                send(pid, Signal::TERM);
+            }
+            std::process::exit(130);
+        });
+    });
+    Ok(())
+}
+
+fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid as i32) {
+        let _ = kill_process(pid, signal);
+    }
+}
 
 /// A started program; dropping it ends it.
 pub struct Proc {
@@ -23,6 +52,7 @@ impl Proc {
         let child = command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out).spawn();
         let child = child.map_err(|e| format!("{name} cannot be started ({:?}): {e}", command.get_program()))?;
         let mut proc = Self { name, child };
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).push(proc.pid());
         let start = Instant::now();
         while !ready() {
             let ended = proc.child.try_wait()?;
@@ -73,27 +103,23 @@ impl Proc {
         let kib: f64 = line.split_whitespace().nth(1).ok_or("no value of Pss")?.parse()?;
         Ok(kib * 1024.0)
     }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.pid() as i32) {
-            let _ = kill_process(pid, signal);
-        }
-    }
 }
 
 impl Drop for Proc {
     fn drop(&mut self) {
-        self.signal(Signal::TERM);
+        send(self.pid(), Signal::TERM);
         let start = Instant::now();
         while let Ok(None) = self.child.try_wait() {
             if start.elapsed() > Duration::from_secs(20) {
                 eprintln!("bench: {} does not end by SIGTERM: killed", self.name);
                 let _ = self.child.kill();
                 let _ = self.child.wait();
-                return;
+                break;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+        let pid = self.pid();
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != pid);
     }
 }
 
