@@ -1,0 +1,40 @@
+# What one types. Each target first looks for the tools that it needs (scripts/dev/need.sh) and installs them where it can.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build run test bench check clean help
+
+CARGO ?= cargo
+# `make bench BENCH=quick` takes about two minutes; its figures are for development, not for quoting.
+BENCH ?= full
+
+build: ## the release binary, target/release/doorkeeper
+	scripts/dev/need.sh rust cc
+	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
+
+run: ## Kafka and doorkeeper before it, until Ctrl-C; BACKEND=host:port: before a cluster that is there
+	scripts/dev/need.sh rust cc $(if $(BACKEND),,java maven)
+	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
+	@BACKEND='$(BACKEND)' CONFIG='$(CONFIG)' KAFKA_PORT='$(KAFKA_PORT)' exec scripts/dev/run.sh
+
+test: ## all tests: the library's own, and proto-tests against a real Kafka
+	scripts/dev/need.sh rust cc java maven python3 go
+	$(CARGO) test --workspace --locked
+
+bench: ## the same load straight, through doorkeeper and through HAProxy; writes docs/performance.md
+	scripts/dev/need.sh rust cc java maven haproxy
+	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
+	$(CARGO) build --release --locked --package proto-tests --bin bench
+	scripts/dev/bench.sh $(BENCH)
+
+check: ## formatting, lints, shell scripts, licences and advisories of dependencies
+	scripts/dev/need.sh rust cc shellcheck
+	CARGO='$(CARGO)' scripts/dev/check.sh
+
+clean: ## what was built, and the data and logs of `make run`; the cache with Kafka stays
+	$(CARGO) clean
+	rm -rf run
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
