@@ -1,0 +1,49 @@
+//! What the figures were taken on.
+
+use std::fs;
+use std::process::Command;
+
+use crate::Res;
+use crate::plan::Plan;
+
+/// Lines for the document's head.
+pub fn describe(plan: &Plan) -> Res<Vec<(&'static str, String)>> {
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let model =
+        cpus.lines().find_map(|l| l.strip_prefix("model name")).map_or("unknown", |m| m.trim_matches(['\t', ':', ' ']));
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let kafka = fs::canonicalize(&plan.places.kafka_home)?;
+    let kafka = kafka.file_name().map_or_else(String::new, |n| n.to_string_lossy().replace("kafka-", ""));
+    Ok(vec![
+        (
+            "Machine",
+            format!("{model}, {} cores, {} GiB", std::thread::available_parallelism()?, (kib + (1 << 19)) >> 20),
+        ),
+        ("Kernel", format!("Linux {}", kernel.trim().split('-').next().unwrap_or_default())),
+        ("doorkeeper", first_line(Command::new(&plan.places.doorkeeper).arg("--version")) + &commit()),
+        (
+            "Kafka",
+            format!("{kafka}, one KRaft broker, heap 1 GiB; {}", first_line(Command::new("java").arg("-version"))),
+        ),
+        ("HAProxy", first_line(Command::new(&plan.places.haproxy).arg("-v"))),
+        ("Rust", first_line(Command::new("rustc").arg("--version"))),
+        ("Date", first_line(Command::new("date").args(["-u", "+%Y-%m-%d"]))),
+        ("Command", "`make bench`".into()),
+    ])
+}
+
+fn first_line(command: &mut Command) -> String {
+    let Ok(output) = command.output() else { return "unknown".into() };
+    // java -version writes to stderr
+    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().next().unwrap_or("unknown");
+    line.split(" - http").next().unwrap_or(line).to_string()
+}
+
+fn commit() -> String {
+    let hash = first_line(Command::new("git").args(["rev-parse", "--short=10", "HEAD"]));
+    if hash.bytes().all(|b| b.is_ascii_hexdigit()) { format!(", commit {hash}") } else { String::new() }
+}
