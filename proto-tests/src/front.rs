@@ -65,10 +65,11 @@ impl Spec {
         self.lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect()
     }
 
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it and waits until it says that it is ready and that it has reached its backend.
     pub fn start(&self) -> Result<Front> {
         let mut front = self.launch()?;
-        front.process.wait_output("ready", Duration::from_secs(30))?;
+        front.process.wait_output("\"ready\"", Duration::from_secs(30))?;
+        front.process.wait_output("the backend is reachable", Duration::from_secs(30))?;
         Ok(front)
     }
 
@@ -109,6 +110,11 @@ impl Front {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.pid())).context("list descriptors")?.count())
     }
 
     /// Its log as JSON objects; a line that is none is an error.
