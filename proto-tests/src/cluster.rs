@@ -108,6 +108,14 @@ impl Cluster {
         process::command(self.home.join("bin").join(name))
     }
 
+    /// Starts the brokers that are down and waits until all serve.
+    pub fn revive(&self) -> Result<()> {
+        for broker in self.brokers.iter().filter(|b| b.alive().is_err()) {
+            broker.start(&self.home)?;
+        }
+        self.wait_ready()
+    }
+
     /// Waits until every broker sees all three, and the offsets and transaction topics exist.
     pub fn wait_ready(&self) -> Result<()> {
         for broker in &self.brokers {

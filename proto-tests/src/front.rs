@@ -80,7 +80,9 @@ impl Spec {
         fs::write(&file, self.properties()).context("write doorkeeper's configuration")?;
         let mut command = process::command(binary()?);
         command.arg("serve").arg(&file).env("DOORKEEPER_LOG_FORMAT", "json").env_remove("KAFKA_OPTS");
-        let process = Background::start("doorkeeper", command, &dir.join("log"))?;
+        // A log for each start: what the last one said must not be taken for a word of this one.
+        let start = (1..).find(|i| !dir.join(format!("log.{i}")).exists()).unwrap_or(0);
+        let process = Background::start("doorkeeper", command, &dir.join(format!("log.{start}")))?;
         Ok(Front { process, host: self.host, port: self.port })
     }
 }

@@ -131,24 +131,23 @@ impl<'a> Scan<'a> {
             if rest.starts_with(&self.rules.forbidden) {
                 findings.report(format!("a backend address: {}", show(rest)));
             } else if let Some(behind) = rest.strip_prefix(&self.rules.ours[..]) {
-                match port_of(behind) {
-                    Some(port) if self.rules.ports.contains(&port) => {
-                        findings.good.fetch_add(1, Ordering::Relaxed);
-                    }
-                    _ => findings.report(format!("doorkeeper's address with a foreign port: {}", show(rest))),
+                match ports_of(behind).into_iter().flatten().any(|port| self.rules.ports.contains(&port)) {
+                    true => drop(findings.good.fetch_add(1, Ordering::Relaxed)),
+                    false => findings.report(format!("doorkeeper's address with a foreign port: {}", show(rest))),
                 }
             }
         }
     }
 }
 
-/// The port behind a host: `:12345` as text, or an int32.
-fn port_of(behind: &[u8]) -> Option<u16> {
-    if let Some(text) = behind.strip_prefix(b":") {
+/// The port behind a host, as it may be written: `:12345` as text, an int32, or (in DescribeQuorum) an uint16.
+fn ports_of(behind: &[u8]) -> [Option<u16>; 3] {
+    let text = behind.strip_prefix(b":").and_then(|text| {
         let digits: String = text.iter().take_while(|b| b.is_ascii_digit()).take(5).map(|b| char::from(*b)).collect();
-        return digits.parse().ok();
-    }
-    u16::try_from(u32::from_be_bytes(*behind.first_chunk::<4>()?)).ok()
+        digits.parse().ok()
+    });
+    let long = behind.first_chunk::<4>().and_then(|b| u16::try_from(u32::from_be_bytes(*b)).ok());
+    [text, long, behind.first_chunk::<2>().map(|b| u16::from_be_bytes(*b))]
 }
 
 fn show(bytes: &[u8]) -> String {

@@ -22,8 +22,12 @@ mod harness;
 mod hostile;
 #[path = "all/leaks.rs"]
 mod leaks;
+#[path = "all/lifecycle.rs"]
+mod lifecycle;
 #[path = "all/relay.rs"]
 mod relay;
+#[path = "all/reliability.rs"]
+mod reliability;
 #[path = "all/shared_front.rs"]
 mod shared_front;
 #[path = "all/tools.rs"]
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
         leaks::trials(),
         relay::trials(),
         big::trials(),
+        lifecycle::trials(),
+        reliability::trials(),
         gate::trials(),
         hostile::trials(),
     ]

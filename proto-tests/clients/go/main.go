@@ -36,7 +36,7 @@ func run(bootstrap, user, password, topic, group string) error {
 		return err
 	}
 	defer producer.Close()
-	for i := range records {
+	for i := 0; i < records; i++ {
 		record := &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Appendf(nil, "v%d", i)}
 		producer.Produce(ctx, record, func(_ *kgo.Record, e error) {
 			if e != nil {

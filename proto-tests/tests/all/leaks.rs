@@ -34,7 +34,9 @@ pub fn trials() -> Vec<Trial> {
             cluster.create_topic("leaks-metadata", &[&[1, 2, 3], &[3, 1, 2]], &[])?;
             let mut pair = Pair::new(cluster, shared, 2)?;
             for version in 0..=13 {
-                pair.same(version, &metadata(&["leaks-metadata"]), 3)?;
+                // Before v4 there is no word about creating topics, and the codec insists on its default.
+                let asked = metadata(&["leaks-metadata"]).with_allow_auto_topic_creation(version < 4);
+                pair.same(version, &asked, 3)?;
             }
             Ok(())
         }),
@@ -137,8 +139,12 @@ pub fn trials() -> Vec<Trial> {
             let (straight, through) = (rows(&straight), rows(&after_login));
             let missing: Vec<i16> =
                 straight.iter().map(|r| r.0).filter(|k| !through.iter().any(|r| r.0 == *k)).collect();
-            check_eq!(missing, Vec::<i16>::new(), "APIs of the broker that doorkeeper does not offer");
-            check_eq!(through, straight, "the versions of each API");
+            // What brokers say to each other about share groups is not for clients.
+            check_eq!(missing, [83, 84, 85, 86, 87], "APIs of the broker that doorkeeper does not offer");
+            let mut offered: Vec<_> = straight.into_iter().filter(|r| !missing.contains(&r.0)).collect();
+            // From v4 on AddPartitionsToTxn is for brokers: one request for many transactions.
+            offered.iter_mut().filter(|r| r.0 == 24).for_each(|r| r.2 = 3);
+            check_eq!(through, offered, "the versions of each API");
             Ok(())
         }),
     ]
@@ -209,10 +215,12 @@ fn share(cluster: &Cluster, shared: &'static SharedFront) -> Result<()> {
     let said = format!("{seen:?}");
     check_eq!(seen.responses[0].partitions[0].error_code, NOT_LEADER, "error of ShareFetch: {said}");
     endpoints_are(&said, shared, 1)?;
+    // A broker that never led the partition does not know it for a share group: no endpoint, but the same words.
+    pair.direct.call(1, &fetch(Some(text(&Uuid::from_u128(8).to_string())), 0))?;
+    let straight = pair.direct.call(1, &acknowledge().with_member_id(Some(text(&Uuid::from_u128(8).to_string()))))?;
     let seen = pair.front.call(1, &acknowledge())?;
-    let said = format!("{seen:?}");
-    check_eq!(seen.responses[0].partitions[0].error_code, NOT_LEADER, "error of ShareAcknowledge: {said}");
-    endpoints_are(&said, shared, 1)
+    check_eq!(format!("{seen:?}"), format!("{straight:?}"), "ShareAcknowledge");
+    Ok(())
 }
 
 /// The text names that node once, at doorkeeper's address, and no backend address.

@@ -55,7 +55,10 @@ pub fn cases() -> Vec<Case> {
             "H-033 urgent byte inside a frame",
             vec![Step::Send(versions3()[..9].to_vec()), Step::Urgent(b'!'), Step::Send(versions3()[9..].to_vec())],
             listed(1),
-        ),
+        )
+        // A read that ends at the urgent mark looks like the end of what has come: doorkeeper may wait for more, then the
+        // deadline ends it. The byte itself must not get into the frame.
+        .but_front(Expect { reply: Reply::AtMost(1), end: Gone }),
     ];
     all.extend(tags());
     all
@@ -70,7 +73,7 @@ fn tags() -> Vec<Case> {
     let bomb: Vec<u8> = cat(&[&uvarint(250_000), &[1, 0].repeat(250_000)]);
     vec![
         unread("H-019 tag count 2^31-1", cut(&[0xff, 0xff, 0xff, 0xff, 7])),
-        row("H-020 tag count -1", tagged(&[0xff, 0xff, 0xff, 0xff, 0x0f]), listed(1)),
+        row("H-020 tag count -1", tagged(&[0xff, 0xff, 0xff, 0xff, 0x0f]), listed(1)).but_front(nothing(Closed)),
         unread("H-021 tag count of 6 bytes", tagged(&[0xff, 0xff, 0xff, 0xff, 0xff, 1])),
         unread("H-022 tag size -1", tagged(&[1, 0, 0xff, 0xff, 0xff, 0xff, 0x0f])),
         unread("H-023 tag size one too large", cut(&[1, 0, 4, 1, 2, 3])),

@@ -10,6 +10,9 @@ use super::{Differ, after_handshake, after_login, exactly, listed, nothing, row,
 
 const AFTER: &str = "SaslAuthenticate request received after successful authentication";
 const THREE: &str = "Invalid SASL/PLAIN response: expected 3 tokens, got";
+/// What doorkeeper says of a token that it does not look into because of its length.
+pub const TOO_LONG: &str =
+    "Authentication failed during authentication due to invalid credentials with SASL mechanism PLAIN";
 const WRONG: &str = "Authentication failed: Invalid username or password";
 
 pub fn cases() -> Vec<Case> {
@@ -38,7 +41,9 @@ fn order() -> Vec<Case> {
             after_handshake(versions0()),
             exactly(framed(&cat(&[&i32s(1), &i16s(34), &i32s(0)])), Delayed),
         ),
-        row("H-054 Metadata after the handshake", after_handshake(metadata1()), exactly(metadata1_refused(), Delayed)),
+        row("H-054 Metadata after the handshake", after_handshake(metadata1()), exactly(metadata1_refused(), Delayed))
+            // Doorkeeper does not read the body before the login, so its refusal names no topic.
+            .but_front(exactly(framed(&cat(&[&i32s(1), &i32s(0), &i32s(-1), &i32s(0)])), Delayed)),
         row(
             "H-055 handshake twice",
             after_handshake(handshake(1, b"PLAIN")),
@@ -157,7 +162,8 @@ fn tokens() -> Vec<Case> {
             "H-069 token of 524000",
             after_handshake(authenticate(&[b'a'; 524_000])),
             exactly(refused(58, &format!("{THREE} 1")), Delayed),
-        ),
+        )
+        .but_front(exactly(refused(58, TOO_LONG), Delayed)),
     ]
 }
 
