@@ -262,5 +262,4 @@ pub fn check_allowed(context: &JaasContext, system: &SystemProperties) -> Result
 }
 
 #[cfg(test)]
-#[path = "jaas_tests.rs"]
 mod tests;

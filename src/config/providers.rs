@@ -230,5 +230,4 @@ fn check_allowed(path: &Path, allowed: &AllowedPaths) -> Result<(), Miss> {
 }
 
 #[cfg(test)]
-#[path = "providers_tests.rs"]
 mod tests;

@@ -120,3 +120,9 @@ fn all_errors_are_told_with_key_origin_and_expectation() {
         ]
     );
 }
+
+mod backend;
+mod files;
+mod listeners;
+mod login;
+mod unused;
