@@ -157,3 +157,13 @@ fn a_login_without_user_or_password_is_an_error() {
         [format!("backend.sasl.jaas.config: {expected}; the JAAS entry of listener SASL_PLAINTEXT for PLAIN has none")]
     );
 }
+
+#[test]
+fn a_missing_login_names_the_key_for_it() {
+    let told = errors("backend.security.protocol=SASL_PLAINTEXT\nbackend.sasl.mechanism=PLAIN");
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].ends_with("(wanted to log in to the backend; backend.sasl.jaas.config would do as well)"),
+        "{told:?}"
+    );
+}

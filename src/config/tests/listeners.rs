@@ -186,6 +186,21 @@ fn node_ports_must_fit_and_not_collide() {
              1 to 65535",
         ),
         (
+            "listeners=PLAINTEXT://h:0\nlistener.name.plaintext.node.id.ranges=0-65534",
+            "listener.name.plaintext.node.port.base: listener PLAINTEXT would need more ports than there are; expected at \
+             most 65534 node ids",
+        ),
+        (
+            "listeners=PLAINTEXT://h:0\nadvertised.listeners=PLAINTEXT://h:9192",
+            "advertised.listeners (server.properties:2): listener PLAINTEXT is bound to port 0 but tells port 9192; expected \
+             both or neither to be 0",
+        ),
+        (
+            "listeners=PLAINTEXT://h:9192\nadvertised.listeners=PLAINTEXT://h:0",
+            "advertised.listeners (server.properties:2): listener PLAINTEXT is bound to port 9192 but tells port 0; expected \
+             both or neither to be 0",
+        ),
+        (
             "listeners=PLAINTEXT://h:9192\nlistener.name.plaintext.node.port.base=0",
             "listener.name.plaintext.node.port.base (server.properties:2): Invalid value 0 for configuration \
              listener.name.plaintext.node.port.base: Value must be at least 1",

@@ -134,6 +134,15 @@ fn a_value_from_a_provider_is_never_shown() {
     let told = load_text(&format!("{sasl}${{env:SECRET}}"), &[], &environment).unwrap_err().to_string();
     assert!(told.contains("'[hidden]' is no SASL mechanism name"), "{told}");
 
+    for jaas in ["a.B ${env:SECRET};", "a.B required user_${env:SECRET};"] {
+        let text = format!("{providers}{BACKEND}{LISTENER}{KEY}={jaas}\n");
+        let told = load_text(&text, &[], &environment).unwrap_err().to_string();
+        assert!(told.contains("[hidden]") && !told.contains("hunter2"), "{told}");
+    }
+    let text = format!("{providers}{BACKEND}{LISTENER}java.security.auth.login.config=${{env:SECRET}}");
+    let told = load_text(&text, &[], &environment).unwrap_err().to_string();
+    assert!(told.contains("[hidden] cannot be read"), "{told}");
+
     // Where it belongs it arrives.
     let text = format!("{providers}{BACKEND}{LISTENER}{KEY}={MODULE} required user_alice=\"${{env:SECRET}}\";");
     let loaded = load_text(&text, &[], &environment).unwrap();

@@ -126,3 +126,10 @@ fn a_brokers_own_file_loads() {
         "{warnings:#?}"
     );
 }
+
+#[test]
+fn a_key_that_does_not_look_like_one_is_not_shown() {
+    let loaded = good("hunter2;");
+    assert_eq!(loaded.warnings.len(), 1);
+    assert!(loaded.warnings[0].starts_with("[hidden] ("), "{:?}", loaded.warnings);
+}
