@@ -240,6 +240,11 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
     let mut mechanisms = Vec::new();
     for mechanism in enabled_mechanisms(reader, name) {
+        // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
+        let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
+        if let Some(found) = reader.find_by_name(&key) {
+            reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
+        }
         if let Some(jaas) = logins.server_context(reader, name, &mechanism) {
             let properties = mechanism_properties(reader, name, &mechanism);
             mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });

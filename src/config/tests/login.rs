@@ -87,6 +87,17 @@ fn missing_and_broken_jaas() {
 }
 
 #[test]
+fn a_class_that_would_verify_credentials_is_refused() {
+    let key = "listener.name.sasl_plaintext.plain.sasl.server.callback.handler.class";
+    assert_eq!(
+        errors(&format!("{key}=a.B\n{SASL}")),
+        [format!(
+            "{key} (server.properties:1): doorkeeper runs no Java classes to verify credentials; expected no such key"
+        )]
+    );
+}
+
+#[test]
 fn other_properties_of_a_mechanism_are_resolved_by_precedence() {
     let text = format!(
         "{SASL}sasl.a=1\nsasl.b=1\nsasl.c=1\nlistener.name.sasl_plaintext.sasl.b=2\nlistener.name.sasl_plaintext.sasl.c=2\n\
