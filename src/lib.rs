@@ -4,9 +4,21 @@
 //! `listener → (tls) → sasl → principal/session → relay → backend`, with `wire`, `config` and `observe` beside it.
 //! `connection` tells the whole story of one connection on one screen; `server` builds the parts and runs them.
 
-pub mod principal;
+mod connection;
+pub mod server;
+
+pub mod listener;
+
 pub mod sasl;
+
+pub mod principal;
 pub mod session;
 
+pub mod relay;
+
+pub mod backend;
+
 pub mod config;
+pub mod observe;
 pub mod secret;
+pub mod wire;

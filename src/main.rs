@@ -1,2 +1,117 @@
-//! The `doorkeeper` command.
-fn main() {}
+//! The `doorkeeper` command: arguments, subcommands and exit codes; nothing else.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use doorkeeper::config::{self, Loaded};
+use doorkeeper::observe::init_log;
+use doorkeeper::sasl::Registry;
+use doorkeeper::server::{self, Ended};
+
+/// A Kafka-compatible authenticating front: clients connect to it as if it were their Kafka cluster.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve clients, as the configuration file says
+    Serve(ConfigArguments),
+    /// Check a configuration file and exit: 0 if a server would start with it
+    Check(ConfigArguments),
+    /// Print a generated document
+    Docs {
+        /// Which one
+        #[arg(value_enum)]
+        document: Document,
+    },
+}
+
+#[derive(clap::Args)]
+struct ConfigArguments {
+    /// The server.properties file
+    file: PathBuf,
+    /// A key that overrides the file's
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Clone, clap::ValueEnum)]
+enum Document {
+    /// Every configuration key (docs/configuration.md)
+    Configuration,
+    /// What is done with each Kafka API (docs/protocol.md)
+    Protocol,
+}
+
+/// The configuration is bad, or a port is taken.
+const EXIT_NOT_STARTED: u8 = 1;
+/// Ended at once by a second signal.
+const EXIT_KILLED: u8 = 3;
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve(&arguments),
+        Command::Check(arguments) => check(&arguments),
+        Command::Docs { document } => {
+            print!(
+                "{}",
+                match document {
+                    Document::Configuration => config::documentation(),
+                    Document::Protocol => doorkeeper::relay::documentation(),
+                }
+            );
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(arguments: &ConfigArguments) -> ExitCode {
+    let _log = match init_log() {
+        Ok(guard) => guard,
+        Err(error) => return failed(&error),
+    };
+    let Loaded { config, warnings } = match load(arguments) {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(&error),
+    };
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    match server::run(config, &Registry::with_builtin()) {
+        Ok(Ended::Stopped) => ExitCode::SUCCESS,
+        Ok(Ended::Killed) => ExitCode::from(EXIT_KILLED),
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn check(arguments: &ConfigArguments) -> ExitCode {
+    let loaded = match load(arguments) {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(&error),
+    };
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    match server::check(&loaded.config, &Registry::with_builtin()) {
+        Ok(()) => {
+            println!("{}: good", arguments.file.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn load(arguments: &ConfigArguments) -> Result<Loaded, String> {
+    let environment = |name: &str| std::env::var(name).ok();
+    config::load(&arguments.file, &arguments.overrides, &environment).map_err(|errors| errors.to_string())
+}
+
+fn failed(error: &str) -> ExitCode {
+    eprintln!("doorkeeper: {error}");
+    ExitCode::from(EXIT_NOT_STARTED)
+}

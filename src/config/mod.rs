@@ -1,8 +1,111 @@
 //! Configuration: the `.properties` and JAAS grammars, every key once, and the typed result.
+//!
+//! [`load`] reads the file, merges defaults, file and overrides with their origins (`source`), resolves `${provider:...}`
+//! placeholders (`providers`), and builds the types from the flat keys by the table in [`keys`]. Nothing stops at the first
+//! fault: [`ConfigErrors`] has all of them.
 
+mod backend;
+mod docs;
+mod endpoints;
+mod error;
+pub mod jaas;
+mod jaas_tokens;
+mod key_table;
+pub mod keys;
+mod limits;
+mod listeners;
+mod login;
+pub mod properties;
+mod providers;
+mod reader;
+mod source;
 mod types;
+mod unused;
 
+use std::fs;
+use std::path::Path;
+
+pub use docs::documentation;
+pub use error::{ConfigError, ConfigErrors};
+use login::Logins;
+use reader::Reader;
 pub use types::{
     BackendConfig, BackendSecurity, ConnectionLimits, HostPort, JaasContext, JaasModule, ListenerConfig, ListenerName,
     MechanismConfig, NodeIdRanges, PlainCredentials, SaslListenerConfig, SecurityProtocol, ServerConfig, SocketOptions,
 };
+
+/// A configuration that can be started, and what its author should know.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The typed configuration.
+    pub config: ServerConfig,
+    /// One line each: keys without effect, placeholders left as they are. They contain no values.
+    pub warnings: Vec<String>,
+}
+
+/// Loads `file`, a `server.properties` as Kafka reads it.
+///
+/// `overrides` are `key=value` and win over the file. `environment` is asked for `KAFKA_OPTS` and by the environment config
+/// provider. Reads the files that the configuration names, and resolves the host names in
+/// `max.connections.per.ip.overrides`: not for an async worker.
+pub fn load(
+    file: &Path,
+    overrides: &[String],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigErrors> {
+    let bytes = fs::read(file).map_err(|error| {
+        let problem = format!("cannot be read: {error}");
+        ConfigErrors(vec![ConfigError { key: String::new(), origin: file.display().to_string(), problem }])
+    })?;
+    let mut settings = source::merge(file, &zeroize::Zeroizing::new(bytes), overrides).map_err(ConfigErrors)?;
+    let (mut warnings, mut errors) = (Vec::new(), Vec::new());
+    providers::resolve(&mut settings, environment, &mut warnings, &mut errors);
+
+    let mut reader = Reader { settings: &settings, errors, warnings };
+    let config = build(&mut reader, environment("KAFKA_OPTS").as_deref());
+    let Reader { mut errors, warnings, .. } = reader;
+    let mut told = Vec::new();
+    errors.retain(|error| {
+        let is_new = !told.contains(error);
+        if is_new {
+            told.push(error.clone());
+        }
+        is_new
+    });
+    match config {
+        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings }),
+        _ => Err(ConfigErrors(errors)),
+    }
+}
+
+/// `None` only if something was reported.
+fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConfig> {
+    let mut logins = Logins::new(kafka_opts);
+    let map = endpoints::read_protocol_map(reader);
+    let endpoints = endpoints::read_endpoints(reader, &map);
+    unused::warn(reader, &endpoints);
+    let backend = backend::build(reader, &mut logins, &map, &endpoints);
+    let listeners = listeners::build(reader, &mut logins, endpoints);
+    let limits = limits::connection_limits(reader);
+    let socket = limits::socket_options(reader);
+    limits::check_pairs(reader);
+    let authentication_timeout = reader.millis(&keys::AUTHENTICATION_TIMEOUT_MS).unwrap_or_default();
+    Some(ServerConfig {
+        listeners,
+        backend: backend?,
+        limits,
+        connections_max_idle: reader.millis(&keys::CONNECTIONS_MAX_IDLE_MS),
+        socket_request_max_bytes: reader.unsigned(&keys::SOCKET_REQUEST_MAX_BYTES),
+        failed_authentication_delay: reader
+            .millis(&keys::CONNECTION_FAILED_AUTHENTICATION_DELAY_MS)
+            .unwrap_or_default(),
+        authentication_timeout,
+        max_in_flight_requests: reader.unsigned(&keys::CONNECTION_MAX_IN_FLIGHT_REQUESTS),
+        socket,
+        shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
+        worker_threads: limits::worker_threads(reader),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ pub struct SaslListenerConfig {
 }
 
 /// One enabled mechanism of one listener, as its factory in the registry gets it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MechanismConfig {
     /// The mechanism's name as written in `sasl.enabled.mechanisms`.
     pub name: String,
@@ -173,6 +173,16 @@ pub struct MechanismConfig {
     /// Every other property that applies to this listener and mechanism, already resolved by precedence
     /// (`listener.name.<l>.<mechanism>.K`, then `listener.name.<l>.K`, then `K`), by the plain key `K`.
     pub properties: HashMap<String, String>,
+}
+
+impl fmt::Debug for MechanismConfig {
+    /// Shows the properties' keys only: a mechanism of the user's own may keep secrets in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, jaas, properties } = self;
+        let mut keys: Vec<_> = properties.keys().collect();
+        keys.sort_unstable();
+        f.debug_struct("MechanismConfig").field("name", name).field("jaas", jaas).field("properties", &keys).finish()
+    }
 }
 
 /// A JAAS context: the login modules of one section or property.

@@ -62,6 +62,13 @@ pub trait Mechanism: Send + Sync {
 
     /// Starts one exchange with one client.
     fn start(&self, peer: &Peer) -> Box<dyn ServerExchange>;
+
+    /// First tokens that this mechanism must not accept. The registry tries each in an exchange of its own when a listener
+    /// starts, and repeats it as the answer to every challenge; unless each ends in a rejection, the listener does not start.
+    /// Override it if the default ones miss what is most likely to be wrong with the configuration; at least one is needed.
+    fn must_reject(&self) -> Vec<Bytes> {
+        super::registry::made_up_credentials()
+    }
 }
 
 /// One exchange in one state. A step consumes it.

@@ -3,8 +3,15 @@
 //! Success is a value: an exchange is consumed by each step and gives either a challenge with the next state or a
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
+mod after;
+pub mod gate;
 mod mechanism;
+pub mod plain;
+mod registry;
 
+pub use after::late_sasl_answer;
+pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
 pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange, Step, Verified,
 };
+pub use registry::{MechanismError, Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT, made_up_credentials};

@@ -1,0 +1,87 @@
+//! A SASL mechanism of one's own: clients log in with a one-time code that works once.
+//!
+//! `cargo run --example custom_mechanism` registers it, has it pass the check at start, and drives two logins by hand.
+
+use std::future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use doorkeeper::config::{JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
+use doorkeeper::principal::KafkaPrincipal;
+use doorkeeper::sasl::{
+    AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Registry, Rejection, ServerExchange, Step,
+    Verified,
+};
+use doorkeeper::secret::Secret;
+
+struct OneTimeCode {
+    name: MechanismName,
+    code: Arc<Mutex<Option<Secret>>>,
+}
+
+impl Mechanism for OneTimeCode {
+    fn name(&self) -> &MechanismName {
+        &self.name
+    }
+
+    fn max_token_len(&self) -> usize {
+        64
+    }
+
+    fn start(&self, _peer: &Peer) -> Box<dyn ServerExchange> {
+        Box::new(AwaitCode(Arc::clone(&self.code)))
+    }
+}
+
+/// The exchange's only state: it waits for the code.
+struct AwaitCode(Arc<Mutex<Option<Secret>>>);
+
+impl ServerExchange for AwaitCode {
+    fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
+        let mut code = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = match code.take_if(|code| code.matches(&token)) {
+            Some(_) => Ok(Step::Success {
+                token: Bytes::new(),
+                verified: Verified { principal: KafkaPrincipal::user("guest") },
+            }),
+            None => Err(AuthnError::Rejected(Rejection("Authentication failed: no such code".into()))),
+        };
+        Box::pin(future::ready(verdict))
+    }
+}
+
+/// Builds the mechanism from the property `one.time.code` of a listener.
+fn one_time_code(config: &MechanismConfig, _: &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> {
+    let code = config.properties.get("one.time.code").filter(|code| code.len() >= 8);
+    let code = code.ok_or_else(|| MechanismError("one.time.code must have at least 8 characters".to_owned()))?;
+    let name = MechanismName::new(&config.name).ok_or_else(|| MechanismError("an illegal name".to_owned()))?;
+    Ok(Arc::new(OneTimeCode { name, code: Arc::new(Mutex::new(Some(Secret::new(code.as_str())))) }))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut registry = Registry::with_builtin();
+    registry.register("X-ONE-TIME-CODE", one_time_code)?;
+
+    let listener = ListenerName::new("GUESTS");
+    let enabled = MechanismConfig {
+        name: "X-ONE-TIME-CODE".to_owned(),
+        jaas: JaasContext::default(),
+        properties: [("one.time.code".to_owned(), "4711-0815".to_owned())].into(),
+    };
+    let config = SaslListenerConfig { mechanisms: vec![enabled], max_receive_size: 524_288 };
+    let mechanisms = registry.build(&config, &listener).await?;
+    println!("enabled on {listener}: {mechanisms:?}");
+
+    let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000)), listener };
+    let mechanism = mechanisms.get(b"X-ONE-TIME-CODE").ok_or("it was enabled above")?;
+    for attempt in ["first", "second"] {
+        match mechanism.start(&peer).step(Bytes::from_static(b"4711-0815")).await {
+            Ok(Step::Success { verified, .. }) => println!("{attempt} login: {}", verified.principal),
+            Ok(Step::Challenge { .. }) => println!("{attempt} login: another round"),
+            Err(error) => println!("{attempt} login: {error:?}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The Kafka cluster behind us: dialling it, logging in to it, and knowing its brokers.
+
+mod login;
+mod topology;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+use crate::config::{BackendConfig, HostPort};
+
+pub use topology::{BrokerWatcher, Target, Topology};
+
+/// Why no backend connection could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No address of that broker is known, or it has none.
+    #[error("no broker with node id {0} is known")]
+    UnknownNode(i32),
+    /// The cluster has another cluster id than at start: it is not the cluster that this front stands for.
+    #[error("the backend is another cluster than it was")]
+    OtherCluster,
+    /// Dial, DNS or I/O failure.
+    #[error("{0}: {1}")]
+    Io(String, io::Error),
+    /// `backend.socket.connection.setup.timeout.ms` has passed.
+    #[error("{0}: no connection within the set-up timeout")]
+    Timeout(String),
+    /// The backend refused the front's own credentials.
+    #[error("{0}: the backend refuses the front's login: {1}")]
+    LoginRefused(String, String),
+    /// The backend's answer was not understood.
+    #[error("{0}: malformed answer")]
+    Malformed(String),
+}
+
+/// Keep-alive probes start after so much silence; a peer that answers none of them counts as gone.
+pub(crate) const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_RETRIES: u32 = 3;
+
+/// Small frames leave at once, and a peer that vanished is noticed.
+fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Dials `address` and logs in, all within the set-up timeout.
+async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream, ConnectError> {
+    let name = || format!("{}:{}", address.host, address.port);
+    let attempt = async {
+        let mut stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
+        login::log_in(config, &mut stream, &name()).await?;
+        Ok(stream)
+    };
+    match tokio::time::timeout(config.connection_setup_timeout, attempt).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Timeout(name())),
+    }
+}
+
+/// Tries each address of the host in turn.
+async fn dial(address: &HostPort) -> io::Result<TcpStream> {
+    let stream = match address.host.parse::<IpAddr>() {
+        Ok(ip) => TcpStream::connect(SocketAddr::new(ip, address.port)).await?,
+        Err(_) => TcpStream::connect((address.host.as_str(), address.port)).await?,
+    };
+    set_socket_options(&stream)?;
+    Ok(stream)
+}

@@ -1,0 +1,223 @@
+//! The brokers of the backend and the APIs that they know, kept up to date in the background.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConnectError, connect, login};
+use crate::config::{BackendConfig, HostPort};
+use crate::relay::api_table;
+use crate::wire::api_versions::ApiVersions;
+use crate::wire::{ErrorCode, metadata};
+
+/// Which broker a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Whichever answers: the client came by the bootstrap port.
+    Any,
+    /// The broker with this node id.
+    Node(i32),
+}
+
+/// What is known of the backend.
+#[derive(Debug)]
+pub struct Topology {
+    config: BackendConfig,
+    brokers: ArcSwap<BTreeMap<i32, HostPort>>,
+    api_versions: ArcSwap<ApiVersions>,
+    cluster_id: std::sync::OnceLock<String>,
+    other_cluster: AtomicBool,
+    reachable: tokio::sync::watch::Sender<bool>,
+    next: AtomicUsize,
+    refresh: Notify,
+    on_broker: Box<dyn BrokerWatcher>,
+}
+
+/// Hears of each broker that becomes known.
+pub trait BrokerWatcher: Send + Sync + std::fmt::Debug {
+    /// A broker is known under this node id.
+    fn broker_known(&self, node_id: i32);
+}
+
+impl Topology {
+    /// Knows nothing yet but where to ask; [`Topology::run`] asks.
+    pub fn new(config: BackendConfig, on_broker: Box<dyn BrokerWatcher>) -> Self {
+        let everything = api_table::API_TABLE.iter().filter_map(|row| {
+            let (min, max) = api_table::offered(row.key)?;
+            Some(crate::wire::api_versions::ApiVersionRange { api_key: row.key, min, max })
+        });
+        Self {
+            config,
+            brokers: ArcSwap::default(),
+            api_versions: ArcSwap::from_pointee(ApiVersions::new(everything.collect(), Default::default())),
+            cluster_id: std::sync::OnceLock::new(),
+            other_cluster: AtomicBool::new(false),
+            reachable: tokio::sync::watch::Sender::new(false),
+            next: AtomicUsize::new(0),
+            refresh: Notify::new(),
+            on_broker,
+        }
+    }
+
+    /// What the front offers: the intersection of its table and what the backend says. Before the backend was reached for the
+    /// first time, the table alone.
+    pub fn api_versions(&self) -> Arc<ApiVersions> {
+        self.api_versions.load_full()
+    }
+
+    /// Whether the last attempt to ask the backend succeeded; changes can be awaited.
+    pub fn reachable(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.reachable.subscribe()
+    }
+
+    /// A response told where a broker is. Called at each Metadata response, so the common case is a look-up.
+    pub fn learn(&self, (node_id, host, port): (i32, &str, u16)) {
+        let known = self.brokers.load();
+        if known.get(&node_id).is_some_and(|known| known.host == host && known.port == port) {
+            return;
+        }
+        tracing::info!(node_id, host = %host.escape_debug(), port, "a broker of the backend has a new address");
+        self.brokers.rcu(|brokers| {
+            let mut brokers = BTreeMap::clone(brokers);
+            brokers.insert(node_id, HostPort { host: host.to_owned(), port });
+            brokers
+        });
+        self.on_broker.broker_known(node_id);
+    }
+
+    /// A connection to the target that is logged in and ready for requests.
+    pub async fn connect(&self, target: Target) -> Result<TcpStream, ConnectError> {
+        if self.other_cluster.load(Ordering::Relaxed) {
+            return Err(ConnectError::OtherCluster);
+        }
+        let result = match target {
+            Target::Node(id) => {
+                let address = self.brokers.load().get(&id).cloned();
+                match address {
+                    Some(address) => connect(&self.config, &address).await,
+                    None => Err(ConnectError::UnknownNode(id)),
+                }
+            }
+            Target::Any => self.connect_any().await,
+        };
+        if result.is_err() {
+            self.refresh.notify_one();
+        }
+        result
+    }
+
+    /// The first broker that answers, starting with another one each time; the bootstrap servers where none is known.
+    async fn connect_any(&self) -> Result<TcpStream, ConnectError> {
+        let mut addresses: Vec<HostPort> = self.brokers.load().values().cloned().collect();
+        addresses.extend(
+            self.config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>(),
+        );
+        let brokers = self.brokers.load().len().max(1);
+        let first = self.next.fetch_add(1, Ordering::Relaxed) % brokers;
+        addresses[..brokers].rotate_left(first);
+        let mut last = ConnectError::UnknownNode(-1);
+        for address in &addresses {
+            match connect(&self.config, address).await {
+                Ok(stream) => return Ok(stream),
+                Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    /// Asks the backend for its brokers and APIs at start, at each `backend.metadata.max.age.ms`, and after a failed connect;
+    /// backs off while it does not answer. Ends with `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut backoff = self.config.reconnect_backoff;
+        loop {
+            let wait = match self.ask().await {
+                Ok(()) => {
+                    if !self.reachable.send_replace(true) {
+                        tracing::info!(brokers = self.brokers.load().len(), "the backend is reachable");
+                    }
+                    backoff = self.config.reconnect_backoff;
+                    self.config.metadata_max_age
+                }
+                Err(error) => {
+                    if self.reachable.send_replace(false) || backoff == self.config.reconnect_backoff {
+                        tracing::error!(%error, "the backend is unreachable; clients are closed until it answers");
+                    }
+                    let wait = backoff;
+                    backoff = (backoff * 2).min(self.config.reconnect_backoff_max);
+                    wait
+                }
+            };
+            // A failed connect of a client asks for a refresh, but never sooner than the back-off allows.
+            let no_sooner = tokio::time::sleep(self.config.reconnect_backoff.max(Duration::from_millis(50)));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+                () = async { no_sooner.await; self.refresh.notified().await } => {}
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<(), ConnectError> {
+        let mut stream = self.connect_any().await?;
+        let name = stream.peer_addr().map_or_else(|_| "backend".to_owned(), |a| a.to_string());
+        let attempt = self.ask_on(&mut stream, &name);
+        match tokio::time::timeout(self.config.connection_setup_timeout, attempt).await {
+            Ok(result) => result,
+            Err(_) => Err(ConnectError::Timeout(name)),
+        }
+    }
+
+    async fn ask_on(&self, stream: &mut TcpStream, name: &str) -> Result<(), ConnectError> {
+        let malformed = || ConnectError::Malformed(name.to_owned());
+        let mut out = BytesMut::new();
+        let software = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        ApiVersions::put_request(&mut out, API_VERSIONS_VERSION, 0, &self.config.client_id, software);
+        metadata::put_request(&mut out, 1, &self.config.client_id);
+        stream.write_all(&out).await.map_err(|e| ConnectError::Io(name.to_owned(), e))?;
+
+        let frame = login::read_frame(stream, name).await?;
+        let body = frame.get(4..).ok_or_else(malformed)?;
+        let (error, versions) = ApiVersions::decode(body, API_VERSIONS_VERSION).map_err(|_| malformed())?;
+        if error != ErrorCode::NONE {
+            return Err(malformed());
+        }
+        let frame = login::read_frame(stream, name).await?;
+        let metadata = metadata::decode_response(frame).map_err(|_| malformed())?;
+        self.api_versions.store(Arc::new(versions.intersect(api_table::offered)));
+
+        let cluster_id = metadata.cluster_id;
+        let other = *self.cluster_id.get_or_init(|| cluster_id.clone()) != cluster_id;
+        if self.other_cluster.swap(other, Ordering::Relaxed) != other && other {
+            tracing::error!(
+                "the backend has another cluster id than when it was first reached: nothing is relayed to it"
+            );
+        }
+        if other {
+            return Err(ConnectError::OtherCluster);
+        }
+        let brokers: BTreeMap<i32, HostPort> =
+            metadata.brokers.into_iter().map(|(id, host, port)| (id, HostPort { host, port })).collect();
+        for id in brokers.keys() {
+            self.on_broker.broker_known(*id);
+        }
+        if **self.brokers.load() != brokers {
+            for (id, address) in &brokers {
+                tracing::info!(node_id = id, host = %address.host.escape_debug(), port = address.port, "broker");
+            }
+            self.brokers.store(Arc::new(brokers));
+        }
+        Ok(())
+    }
+}
+
+/// Every Kafka since 2.4 knows it.
+const API_VERSIONS_VERSION: i16 = 3;

@@ -1,0 +1,208 @@
+//! The backend: where it is and how this front logs in to it. What `backend.*` leaves open is done as a broker does it
+//! between brokers.
+
+use super::endpoints::{self, Endpoint, ProtocolMap};
+use super::keys;
+use super::listeners::enabled_mechanisms;
+use super::login::Logins;
+use super::reader::{Found, Reader, host_port};
+use super::types::{
+    BackendConfig, BackendSecurity, HostPort, JaasContext, ListenerName, PlainCredentials, SecurityProtocol,
+};
+
+const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+/// `None` only if something was reported.
+pub(super) fn build(
+    reader: &mut Reader<'_>,
+    logins: &mut Logins,
+    map: &ProtocolMap,
+    endpoints: &[Endpoint],
+) -> Option<BackendConfig> {
+    refuse_unsafe(reader);
+    let bootstrap_servers = read_bootstrap(reader);
+    let security = read_security(reader, logins, map, endpoints);
+    let client_id = reader.find(&keys::BACKEND_CLIENT_ID).map(|found| found.text().to_owned()).unwrap_or_default();
+    let connection_setup_timeout = reader.millis(&keys::BACKEND_CONNECTION_SETUP_TIMEOUT_MS).unwrap_or_default();
+    let metadata_max_age = reader.millis(&keys::BACKEND_METADATA_MAX_AGE_MS).unwrap_or_default();
+    let reconnect_backoff = reader.millis(&keys::BACKEND_RECONNECT_BACKOFF_MS).unwrap_or_default();
+    let reconnect_backoff_max = reader.millis(&keys::BACKEND_RECONNECT_BACKOFF_MAX_MS).unwrap_or_default();
+    let rewritten_response_max_bytes = reader.unsigned(&keys::BACKEND_REWRITTEN_RESPONSE_MAX_BYTES);
+    Some(BackendConfig {
+        bootstrap_servers,
+        security: security?,
+        client_id,
+        connection_setup_timeout,
+        metadata_max_age,
+        reconnect_backoff,
+        reconnect_backoff_max,
+        rewritten_response_max_bytes,
+    })
+}
+
+/// Client keys that change how a connection is secured: leaving them out in silence would be worse than not starting.
+fn refuse_unsafe(reader: &mut Reader<'_>) {
+    let classes = ["sasl.client.callback.handler.class", "sasl.login.callback.handler.class", "sasl.login.class"];
+    let keys: Vec<String> = reader.settings.keys().filter(|key| key.starts_with("backend.")).cloned().collect();
+    for key in keys {
+        let client_key = &key["backend.".len()..];
+        let problem = if client_key.starts_with("ssl.") {
+            "this version speaks PLAINTEXT and SASL_PLAINTEXT with mechanism PLAIN to the backend, no TLS; expected no such key"
+        } else if classes.contains(&client_key) {
+            "this version runs no Java classes to log in to the backend; expected no such key"
+        } else {
+            continue;
+        };
+        if let Some(found) = reader.find_by_name(&key) {
+            reader.error(&found, problem);
+        }
+    }
+}
+
+fn read_bootstrap(reader: &mut Reader<'_>) -> Vec<HostPort> {
+    let key = &keys::BACKEND_BOOTSTRAP_SERVERS;
+    let Some(found) = reader.find(key).filter(|found| !found.text().is_empty()) else {
+        let problem = format!(
+            "Missing required configuration \"{}\" which has no default value: expected host:port of the Kafka cluster, \
+             separated by commas",
+            key.name
+        );
+        reader.missing(key.name, problem);
+        return Vec::new();
+    };
+    let mut servers = Vec::new();
+    for text in found.list() {
+        match host_port(text) {
+            Some(server) => servers.push(server),
+            None => {
+                let shown = if found.setting.substituted { "[hidden]" } else { text };
+                let problem = format!("Invalid url in {}: {shown}; expected host:port, port 1 to 65535", key.name);
+                reader.error(&found, problem);
+            }
+        }
+    }
+    servers
+}
+
+/// The listener between brokers and its protocol, as a broker with this configuration would have them.
+fn inter_broker(
+    reader: &mut Reader<'_>,
+    map: &ProtocolMap,
+    endpoints: &[Endpoint],
+) -> Option<(ListenerName, SecurityProtocol)> {
+    let by_name = reader.find(&keys::INTER_BROKER_LISTENER_NAME).filter(|found| !found.text().is_empty());
+    let by_protocol = reader.find(&keys::SECURITY_INTER_BROKER_PROTOCOL)?;
+    let Some(found) = by_name else {
+        let protocol = endpoints::protocol(reader.choice(&keys::SECURITY_INTER_BROKER_PROTOCOL, &by_protocol)?)?;
+        return Some((ListenerName::new(protocol.as_str()), protocol));
+    };
+    if by_protocol.setting.explicit {
+        let problem = "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set.";
+        reader.error(&found, problem);
+    }
+    let name = ListenerName::new(found.text());
+    let shown = if found.setting.substituted { "[hidden]" } else { name.as_str() };
+    if !endpoints.iter().any(|endpoint| endpoint.name == name) {
+        let options: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+        let problem = format!(
+            "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on \
+             currently configured listeners are {}",
+            options.join(",")
+        );
+        reader.error(&found, problem);
+    }
+    let Some(&protocol) = map.get(&name) else {
+        let problem = format!(
+            "Listener with name {shown} defined in inter.broker.listener.name not found in listener.security.protocol.map."
+        );
+        reader.error(&found, problem);
+        return None;
+    };
+    Some((name, protocol))
+}
+
+fn read_security(
+    reader: &mut Reader<'_>,
+    logins: &mut Logins,
+    map: &ProtocolMap,
+    endpoints: &[Endpoint],
+) -> Option<BackendSecurity> {
+    let (listener, inter_protocol) = inter_broker(reader, map, endpoints)?;
+    let explicit = reader.find_explicit(&keys::BACKEND_SECURITY_PROTOCOL);
+    let protocol = match &explicit {
+        Some(found) => endpoints::protocol(reader.choice(&keys::BACKEND_SECURITY_PROTOCOL, found)?)?,
+        None => inter_protocol,
+    };
+    if protocol.has_tls() {
+        let problem = format!(
+            "this version speaks PLAINTEXT and SASL_PLAINTEXT to the backend, but the protocol would be {protocol}{}",
+            if explicit.is_some() { "" } else { ", as between brokers; set backend.security.protocol" }
+        );
+        let origin = explicit.or_else(|| reader.find_explicit(&keys::INTER_BROKER_LISTENER_NAME));
+        match origin.or_else(|| reader.find_explicit(&keys::SECURITY_INTER_BROKER_PROTOCOL)) {
+            Some(found) => reader.error(&found, problem),
+            None => reader.missing(keys::BACKEND_SECURITY_PROTOCOL.name, problem),
+        }
+        return None;
+    }
+    if !protocol.has_sasl() {
+        return Some(BackendSecurity::Plaintext);
+    }
+
+    let explicit = reader.find_explicit(&keys::BACKEND_SASL_MECHANISM);
+    let is_explicit = explicit.is_some();
+    let found = explicit.or_else(|| reader.find(&keys::SASL_MECHANISM_INTER_BROKER_PROTOCOL))?;
+    let mechanism = found.text().to_owned();
+    if !is_explicit
+        && endpoints.iter().any(|endpoint| endpoint.name == listener && endpoint.protocol.has_sasl())
+        && !enabled_mechanisms(reader, &listener).contains(&mechanism)
+    {
+        let problem = "sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used \
+                       for inter-broker communication";
+        reader.error(&found, problem);
+        return None;
+    }
+    if mechanism != "PLAIN" {
+        let problem = format!(
+            "this version speaks mechanism PLAIN to the backend, but the mechanism would be {}{}",
+            found.shown(),
+            if is_explicit { "" } else { "; set backend.sasl.mechanism" }
+        );
+        reader.error(&found, problem);
+        return None;
+    }
+    let own = reader.find(&keys::BACKEND_SASL_JAAS_CONFIG);
+    let context = match &own {
+        Some(found) => logins.property(reader, found)?,
+        None => logins.server_context(reader, &listener, &mechanism)?,
+    };
+    credentials(reader, own.as_ref(), &listener, context).map(BackendSecurity::SaslPlaintextPlain)
+}
+
+fn credentials(
+    reader: &mut Reader<'_>,
+    own: Option<&Found<'_>>,
+    listener: &ListenerName,
+    context: JaasContext,
+) -> Option<PlainCredentials> {
+    let mut modules = context.modules.into_iter().filter(|module| module.class == PLAIN_LOGIN_MODULE);
+    let found = modules.find_map(|mut module| {
+        let username = module.options.remove("username")?;
+        let password = module.options.remove("password")?;
+        let username = String::from_utf8(username.expose().to_vec()).ok()?;
+        (!username.is_empty() && !password.is_empty()).then_some(PlainCredentials { username, password })
+    });
+    if found.is_some() {
+        return found;
+    }
+    let problem =
+        format!("expected a {PLAIN_LOGIN_MODULE} with options username and password to log in to the backend");
+    match own {
+        Some(found) => reader.error(found, problem),
+        None => {
+            let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
+            reader.missing(key, format!("{problem}; the JAAS entry of listener {listener} for PLAIN has none"));
+        }
+    }
+    None
+}

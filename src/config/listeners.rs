@@ -1,0 +1,260 @@
+//! Builds the listeners: endpoints, node ports, SASL.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use super::endpoints::{Endpoint, may_share_port};
+use super::keys;
+use super::login::Logins;
+use super::reader::Reader;
+use super::types::{
+    HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig, SecurityProtocol,
+};
+
+/// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
+pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {
+    let mut spans = Vec::new();
+    let mut built = Vec::new();
+    for endpoint in endpoints {
+        let name = endpoint.name.clone();
+        refuse_tls(reader, &name, endpoint.protocol);
+        check_principal_builder(reader, &name);
+        let node_id_ranges = read_ranges(reader, &name);
+        let node_port_base = read_port_base(reader, &endpoint, node_id_ranges.as_ref(), &mut spans);
+        let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
+        let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
+        let max_connection_creation_rate = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTION_CREATION_RATE);
+        let mut advertised = endpoint.advertised;
+        if advertised.host.is_empty() {
+            advertised.host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        }
+        built.push(ListenerConfig {
+            name,
+            security_protocol: endpoint.protocol,
+            bind: endpoint.bind,
+            advertised,
+            node_id_ranges: node_id_ranges.unwrap_or(NodeIdRanges(Vec::new())),
+            node_port_base,
+            max_connections,
+            max_connection_creation_rate,
+            sasl,
+        });
+    }
+    check_collisions(reader, &spans);
+    built
+}
+
+fn refuse_tls(reader: &mut Reader<'_>, name: &ListenerName, protocol: SecurityProtocol) {
+    if !protocol.has_tls() {
+        return;
+    }
+    let problem = format!(
+        "listener {name} has security protocol {protocol}, but this version has no TLS yet; expected PLAINTEXT or SASL_PLAINTEXT"
+    );
+    if let Some(found) = reader.find(&keys::LISTENERS) {
+        reader.error(&found, problem);
+    }
+}
+
+fn check_principal_builder(reader: &mut Reader<'_>, name: &ListenerName) {
+    if let Some(found) = reader.find_for(name, &keys::PRINCIPAL_BUILDER_CLASS)
+        && found.setting.explicit
+    {
+        let _ = reader.choice(&keys::PRINCIPAL_BUILDER_CLASS, &found);
+    }
+}
+
+/// `a-b,c`: not negative, first not above last, no id twice.
+fn parse_ranges(list: &[&str]) -> Result<NodeIdRanges, String> {
+    let mut ranges: Vec<RangeInclusive<i32>> = Vec::new();
+    for text in list {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let id = |text: &str| {
+            let text = text.trim();
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse::<i32>().ok().filter(|_| digits)
+        };
+        let (Some(first), Some(last)) = (id(first), id(last)) else {
+            return Err("expected node ids or ranges first-last, each 0 to 2147483647".into());
+        };
+        if first > last {
+            return Err(format!("range {first}-{last} ends before it starts"));
+        }
+        if let Some(other) = ranges.iter().find(|other| first <= *other.end() && *other.start() <= last) {
+            return Err(format!("ranges {}-{} and {first}-{last} overlap", other.start(), other.end()));
+        }
+        ranges.push(first..=last);
+    }
+    if ranges.is_empty() {
+        return Err("expected at least one node id".into());
+    }
+    Ok(NodeIdRanges(ranges))
+}
+
+fn read_ranges(reader: &mut Reader<'_>, name: &ListenerName) -> Option<NodeIdRanges> {
+    let found = reader.find_for(name, &keys::NODE_ID_RANGES)?;
+    match parse_ranges(&found.list()) {
+        Ok(ranges) => Some(ranges),
+        Err(problem) => {
+            let problem = format!("Invalid value {} for configuration {}: {problem}", found.shown(), found.key);
+            reader.error(&found, problem);
+            None
+        }
+    }
+}
+
+/// Ports that a listener binds.
+struct Span {
+    listener: ListenerName,
+    host: String,
+    ports: RangeInclusive<u16>,
+    is_bootstrap: bool,
+}
+
+impl Span {
+    fn describe(&self) -> String {
+        let (first, last) = (self.ports.start(), self.ports.end());
+        match self.is_bootstrap {
+            true => format!("port {first} of listener {}", self.listener),
+            false => format!("the node ports {first} to {last} of listener {}", self.listener),
+        }
+    }
+}
+
+fn read_port_base(
+    reader: &mut Reader<'_>,
+    endpoint: &Endpoint,
+    ranges: Option<&NodeIdRanges>,
+    spans: &mut Vec<Span>,
+) -> u16 {
+    let Endpoint { name, bind: HostPort { host, port }, advertised, .. } = endpoint;
+    let explicit = reader.find_prefixed(name, &keys::NODE_PORT_BASE);
+    let key = format!("{}{}", name.key_prefix(), keys::NODE_PORT_BASE.name);
+    let origin = explicit.as_ref().map_or_else(String::new, |found| found.setting.origin.clone());
+    let fault = |reader: &mut Reader<'_>, problem: String| {
+        reader.errors.push(super::ConfigError { key: key.clone(), origin: origin.clone(), problem });
+    };
+    if *port == 0 {
+        if explicit.is_some() {
+            fault(reader, format!("listener {name} has port 0, so its nodes get free ports; expected no value"));
+        }
+        return 0;
+    }
+    let base = match explicit {
+        Some(found) => {
+            let before = reader.errors.len();
+            let base = reader.number(&keys::NODE_PORT_BASE, Some(found));
+            if reader.errors.len() > before {
+                return 0;
+            }
+            base
+        }
+        None => i64::from(*port) + 1,
+    };
+    let span = |ports, is_bootstrap| Span { listener: name.clone(), host: host.clone(), ports, is_bootstrap };
+    spans.push(span(*port..=*port, true));
+    let Some(ranges) = ranges else { return 0 };
+    let count: i64 = ranges.0.iter().map(|range| i64::from(*range.end()) - i64::from(*range.start()) + 1).sum();
+    let last = base + count - 1;
+    let shift = if advertised.port == 0 { 0 } else { i64::from(advertised.port) - i64::from(*port) };
+    let (Ok(first_port), Ok(last_port)) = (u16::try_from(base), u16::try_from(last)) else {
+        let ranges_key = format!("{}{}", name.key_prefix(), keys::NODE_ID_RANGES.name);
+        fault(
+            reader,
+            format!("the {count} node ids of {ranges_key} would take ports {base} to {last}; expected at most 65535"),
+        );
+        return 0;
+    };
+    if base + shift < 1 || last + shift > 65535 {
+        let (first, last) = (base + shift, last + shift);
+        fault(reader, format!("advertised.listeners shifts the node ports to {first} to {last}; expected 1 to 65535"));
+    }
+    spans.push(span(first_port..=last_port, false));
+    first_port
+}
+
+fn check_collisions(reader: &mut Reader<'_>, spans: &[Span]) {
+    for (n, a) in spans.iter().enumerate() {
+        for b in &spans[n + 1..] {
+            let apart = a.ports.end() < b.ports.start() || b.ports.end() < a.ports.start();
+            // Two bootstrap ports are checked, with Kafka's text, where `listeners` is read.
+            if apart || a.is_bootstrap && b.is_bootstrap || may_share_port(&a.host, &b.host) {
+                continue;
+            }
+            let at = if b.is_bootstrap { a } else { b };
+            let key = format!("{}{}", at.listener.key_prefix(), keys::NODE_PORT_BASE.name);
+            let problem = format!(
+                "{} and {} collide; set node.port.base or node.id.ranges of one of them so that they do not meet",
+                a.describe(),
+                b.describe()
+            );
+            match reader.find_by_name(&key) {
+                Some(found) => reader.error(&found, problem),
+                None => reader.missing(&key, problem),
+            }
+        }
+    }
+}
+
+/// RFC 4422 §3.1: 1 to 20 of `A-Z 0-9 - _`.
+fn is_mechanism_name(name: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=20).contains(&name.len()) && name.bytes().all(legal)
+}
+
+/// The mechanisms of a listener, with what is wrong reported.
+pub(super) fn enabled_mechanisms(reader: &mut Reader<'_>, name: &ListenerName) -> Vec<String> {
+    let Some(found) = reader.find_for(name, &keys::SASL_ENABLED_MECHANISMS) else { return Vec::new() };
+    let Some(list) = reader.distinct_list(&found) else { return Vec::new() };
+    if list.is_empty() {
+        reader.error(&found, "No SASL mechanisms are enabled; expected at least one, for example PLAIN");
+    }
+    let mut mechanisms = Vec::new();
+    for mechanism in list {
+        if is_mechanism_name(mechanism) {
+            mechanisms.push(mechanism.to_owned());
+        } else {
+            let shown = if found.setting.substituted { "[hidden]" } else { mechanism };
+            let problem = format!("'{shown}' is no SASL mechanism name; expected 1 to 20 of A-Z 0-9 - _ (RFC 4422)");
+            reader.error(&found, problem);
+        }
+    }
+    mechanisms
+}
+
+fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) -> SaslListenerConfig {
+    let found = reader.find_for(name, &keys::SASL_SERVER_MAX_RECEIVE_SIZE);
+    let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
+    let mut mechanisms = Vec::new();
+    for mechanism in enabled_mechanisms(reader, name) {
+        if let Some(jaas) = logins.server_context(reader, name, &mechanism) {
+            let properties = mechanism_properties(reader, name, &mechanism);
+            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });
+        }
+    }
+    SaslListenerConfig { mechanisms, max_receive_size }
+}
+
+/// What a mechanism's factory may want to know beyond its JAAS entry: all that has the mechanism's prefix, and the `sasl.*`
+/// and re-authentication keys of the listener and of all.
+fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &str) -> HashMap<String, String> {
+    let listener = name.key_prefix();
+    let own = format!("{listener}{}.", mechanism.to_lowercase());
+    let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
+    let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
+    // The weakest first: later ones replace earlier ones.
+    let mut ranked: Vec<(u8, &str, &str)> = Vec::new();
+    for (key, setting) in reader.settings {
+        let value = setting.value.trim_matches(|c| c <= ' ');
+        if let Some(rest) = key.strip_prefix(&own) {
+            ranked.push((2, rest, value));
+        } else if let Some(rest) = key.strip_prefix(&listener).filter(|rest| concerns(rest)) {
+            ranked.push((1, rest, value));
+        } else if concerns(key) {
+            ranked.push((0, key, value));
+        }
+    }
+    ranked.sort_unstable();
+    let plain = ranked.into_iter().filter(|(_, key, _)| !has_jaas_entry(key));
+    plain.map(|(_, key, value)| (key.to_owned(), value.to_owned())).collect()
+}

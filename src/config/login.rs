@@ -1,0 +1,110 @@
+//! Which JAAS entry a mechanism on a listener uses: its own key, else a section of the static file.
+
+use std::fs;
+
+use super::error::ConfigError;
+use super::jaas::{self, JaasFile, SystemProperties};
+use super::keys;
+use super::reader::{Found, Reader};
+use super::types::{JaasContext, ListenerName};
+use crate::secret::Secret;
+
+/// Finds JAAS entries. The static file is read when the first entry is looked for in it, as the JVM does.
+pub(super) struct Logins {
+    system: SystemProperties,
+    file: Option<StaticFile>,
+}
+
+struct StaticFile {
+    /// What the file is called in messages.
+    shown: String,
+    content: Option<JaasFile>,
+}
+
+impl Logins {
+    pub fn new(kafka_opts: Option<&str>) -> Self {
+        Self { system: SystemProperties::from_kafka_opts(kafka_opts.unwrap_or_default()), file: None }
+    }
+
+    /// The context of `mechanism` on `listener`; what is wrong or missing is reported.
+    pub fn server_context(
+        &mut self,
+        reader: &mut Reader<'_>,
+        listener: &ListenerName,
+        mechanism: &str,
+    ) -> Option<JaasContext> {
+        let prefix = listener.key_prefix();
+        let key = format!("{prefix}{}.{}", mechanism.to_lowercase(), keys::SASL_JAAS_CONFIG.name);
+        if let Some(found) = reader.find_by_name(&key) {
+            return self.property(reader, &found);
+        }
+        let own = format!("{}.KafkaServer", listener.as_str().to_lowercase());
+        self.load_file(reader);
+        let file = self.file.as_ref()?;
+        let content = file.content.as_ref();
+        match content.and_then(|content| content.section(&own).or_else(|| content.section("KafkaServer"))) {
+            Some(context) => self.allowed(reader, &file.shown, context.clone()),
+            // A file that cannot be read has been reported.
+            None if content.is_none() && !file.shown.is_empty() => None,
+            None => {
+                let location = if file.shown.is_empty() { "not set".to_owned() } else { format!("'{}'", file.shown) };
+                reader.missing(
+                    &key,
+                    format!(
+                        "Could not find a 'KafkaServer' or '{own}' entry in the JAAS configuration. System property \
+                         'java.security.auth.login.config' is {location}. Expected that key, or a static JAAS file"
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// The context in a property value.
+    pub fn property(&self, reader: &mut Reader<'_>, found: &Found<'_>) -> Option<JaasContext> {
+        match jaas::parse_property(found.text()).and_then(|c| jaas::check_allowed(&c, &self.system).map(|()| c)) {
+            Ok(context) => Some(context),
+            Err(error) => {
+                reader.error(found, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn allowed(&self, reader: &mut Reader<'_>, shown: &str, context: JaasContext) -> Option<JaasContext> {
+        let Err(error) = jaas::check_allowed(&context, &self.system) else { return Some(context) };
+        let key = keys::JAAS_FILE.name.into();
+        reader.errors.push(ConfigError { key, origin: shown.into(), problem: error.to_string() });
+        None
+    }
+
+    fn load_file(&mut self, reader: &mut Reader<'_>) {
+        if self.file.is_some() {
+            return;
+        }
+        let found = reader.find(&keys::JAAS_FILE).filter(|found| !found.text().is_empty());
+        let (path, origin) = match &found {
+            Some(found) => (found.text(), found.setting.origin.as_str()),
+            None => (self.system.get(keys::JAAS_FILE.name).unwrap_or_default(), "KAFKA_OPTS"),
+        };
+        // The JVM takes a second `=` as "only this file", and URLs.
+        let path = path.strip_prefix('=').unwrap_or(path);
+        let path = path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(path);
+        let mut content = None;
+        if !path.is_empty() {
+            let read = fs::read(path).map(Secret::new).map_err(|e| format!("{path} cannot be read: {e}"));
+            let parsed = read.and_then(|bytes| {
+                let text = String::from_utf8_lossy(bytes.expose());
+                jaas::parse_file(&text, &self.system).map_err(|e| format!("{path} is no JAAS configuration: {e}"))
+            });
+            match parsed {
+                Ok(file) => content = Some(file),
+                Err(problem) => {
+                    let (key, origin) = (keys::JAAS_FILE.name.into(), origin.into());
+                    reader.errors.push(ConfigError { key, origin, problem });
+                }
+            }
+        }
+        self.file = Some(StaticFile { shown: path.into(), content });
+    }
+}

@@ -1,0 +1,69 @@
+//! Accepting: within the limits, on and on whatever fails.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{ListenerLimiter, PerIpLimitReached, Port};
+use crate::config::ListenerName;
+use crate::connection::{Accepted, ListenerContext};
+use crate::observe::Metrics;
+use crate::sasl::Peer;
+use crate::server::Placement;
+
+/// What a port accepts by; all ports of a listener count together.
+#[derive(Clone)]
+pub(crate) struct Rules {
+    pub(crate) listener: ListenerName,
+    pub(crate) context: Arc<ListenerContext>,
+    pub(crate) limiter: ListenerLimiter,
+}
+
+/// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
+const FAILURE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts on one port until `stop`.
+pub(crate) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: &CancellationToken) -> io::Result<()> {
+    let socket = TcpListener::from_std(port.socket)?;
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!(listener = %rules.listener, "accepting again");
+                }
+                Metrics::add(&rules.context.metrics.connections_accepted_total, 1);
+                // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
+                let permit = tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    permit = rules.limiter.admit(address.ip()) => permit,
+                };
+                let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
+                    Metrics::add(&rules.context.metrics.connections_refused_per_ip_total, 1);
+                    continue;
+                };
+                let peer = Peer { address, listener: rules.listener.clone() };
+                let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
+                placement.place(accepted, rules.context.clone()).await;
+            }
+            Err(error) => {
+                // One client that left its queue is nothing; a lack of resources is said once.
+                Metrics::add(&rules.context.metrics.accept_failures_total, 1);
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::error!(listener = %rules.listener, %error, "cannot accept; trying again");
+                    }
+                    tokio::time::sleep(FAILURE_PAUSE).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Counters of the process. Their names and labels come from the program and the configuration alone, never from clients.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:literal,)+) => {
+        /// One value for each counter and gauge.
+        #[derive(Debug, Default)]
+        pub struct Metrics {
+            $($(#[doc = $doc])+ pub $name: AtomicU64,)+
+        }
+
+        impl Metrics {
+            /// All values in Prometheus' text format.
+            pub fn render(&self) -> String {
+                let mut out = String::new();
+                $(
+                    let help = [$($doc),+].concat();
+                    let value = self.$name.load(Ordering::Relaxed);
+                    let name = concat!("doorkeeper_", stringify!($name));
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "# HELP {name} {}\n# TYPE {name} {}\n{name} {value}\n", help.trim(), $kind);
+                )+
+                out
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Connections accepted on all listeners.
+    connections_accepted_total: "counter",
+    /// Connections closed at once because their address has too many.
+    connections_refused_per_ip_total: "counter",
+    /// Connections that are open.
+    connections_open: "gauge",
+    /// Clients that proved who they are.
+    authentications_successful_total: "counter",
+    /// Clients that did not.
+    authentications_failed_total: "counter",
+    /// Times that accepting failed for want of a resource, such as file descriptors.
+    accept_failures_total: "counter",
+    /// Brokers of the backend that have no port on a listener because their node id lies outside its node.id.ranges, summed over listeners.
+    brokers_without_a_port: "gauge",
+    /// Bytes received from clients.
+    bytes_received_total: "counter",
+    /// Bytes sent to clients.
+    bytes_sent_total: "counter",
+}
+
+impl Metrics {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_value_is_rendered_with_its_help_and_type() {
+        let metrics = Metrics::default();
+        Metrics::add(&metrics.connections_accepted_total, 3);
+        let text = metrics.render();
+        assert!(text.contains(
+            "# TYPE doorkeeper_connections_accepted_total counter\ndoorkeeper_connections_accepted_total 3\n"
+        ));
+        assert_eq!(text.lines().count() % 3, 0);
+    }
+}

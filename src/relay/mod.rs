@@ -1,0 +1,231 @@
+//! The relay: one client connection and its backend connection, both directions, in one task.
+//!
+//! Structure is walked, substance is spliced: a frame is peeked at, what must change is changed, and everything else passes
+//! through as it arrives, by `splice(2)` where it is long. Memory per connection does not depend on the size of a frame, and an
+//! idle connection holds no buffer at all.
+
+pub mod api_table;
+mod close_reason;
+mod docs;
+mod in_flight;
+mod lend;
+mod requests;
+mod responses;
+mod rewrite;
+mod transport;
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::{ConnectError, Target, Topology};
+use crate::listener::Addresses;
+use crate::session::Session;
+
+pub use close_reason::CloseReason;
+pub use docs::documentation;
+use in_flight::InFlight;
+use requests::Requests;
+use responses::Responses;
+pub use transport::Transport;
+
+/// Opaque runs of at least so many bytes are spliced; shorter ones are cheaper to copy.
+const SPLICE_MIN: u32 = 16 * 1024;
+
+/// After the client has ended its side, responses to what it sent are awaited for so long.
+const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(30);
+
+/// What every relay of a listener shares.
+#[derive(Debug)]
+pub struct RelayRules {
+    /// `connection.max.in.flight.requests`.
+    pub max_in_flight: u32,
+    /// `socket.request.max.bytes`.
+    pub max_request_size: u32,
+    /// `backend.rewritten.response.max.bytes`.
+    pub max_rewritten_response: u32,
+    /// `connections.max.idle.ms`; `None` for never.
+    pub max_idle: Option<Duration>,
+}
+
+/// How a relayed connection ended.
+#[derive(Debug)]
+pub struct Relayed {
+    /// Why.
+    pub reason: CloseReason,
+    /// Bytes that came from the client.
+    pub bytes_in: u64,
+    /// Bytes that went to the client.
+    pub bytes_out: u64,
+}
+
+/// One connection pair.
+pub struct Relay {
+    client: Transport,
+    backend: Backend,
+    requests: Requests,
+    responses: Responses,
+    in_flight: InFlight,
+    rules: Arc<RelayRules>,
+    addresses: Arc<Addresses>,
+    topology: Arc<Topology>,
+    max_rewritten_response: u32,
+    draining: bool,
+    /// Whether bytes have moved since it was last cleared.
+    active: bool,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Relay {
+    /// A relay for a client that is known. `already_read` are the bytes that came behind its login.
+    pub fn new(
+        session: &Session,
+        client: Transport,
+        already_read: &[u8],
+        target: Target,
+        rules: Arc<RelayRules>,
+        addresses: Arc<Addresses>,
+        topology: Arc<Topology>,
+    ) -> Self {
+        let mut relay = Self {
+            client,
+            backend: Backend::NotYet(target, topology.clone()),
+            requests: Requests::new(already_read, session.mechanism().is_some()),
+            responses: Responses::new(),
+            in_flight: InFlight::default(),
+            max_rewritten_response: rules.max_rewritten_response,
+            rules,
+            addresses,
+            topology,
+            draining: false,
+            active: false,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        relay.bytes_in = already_read.len() as u64;
+        relay
+    }
+
+    /// Relays until one side ends, a frame is bad, the connection is idle for too long, or `drain` is cancelled and what was in
+    /// flight then is done.
+    pub async fn run(mut self, drain: &CancellationToken) -> Relayed {
+        let reason = {
+            let relay = &mut self;
+            let mut drained = pin!(drain.cancelled());
+            let never = Instant::now() + Duration::from_secs(86400 * 365);
+            let idle_at = |relay: &Self, since: Instant| relay.idle_limit().map_or(never, |limit| since + limit);
+            let mut last_active = Instant::now();
+            let mut idle = pin!(sleep_until(idle_at(relay, last_active)));
+            poll_fn(|cx| {
+                if !relay.draining && drained.as_mut().poll(cx).is_ready() {
+                    relay.draining = true;
+                }
+                let was_half_closed = relay.requests.eof;
+                let (moved, end) = relay.pump(cx);
+                if let Some(reason) = end {
+                    return Poll::Ready(reason);
+                }
+                if moved {
+                    last_active = Instant::now();
+                }
+                if relay.requests.eof && !was_half_closed {
+                    idle.as_mut().reset(last_active + HALF_CLOSED_LIMIT);
+                }
+                // The timer is not moved at each byte; when it fires, the time of the last byte decides.
+                while idle.as_mut().poll(cx).is_ready() {
+                    let end = idle_at(relay, last_active);
+                    let waits_for_the_backend = !relay.in_flight.is_empty() && !relay.requests.eof;
+                    if end <= Instant::now() && !waits_for_the_backend {
+                        return Poll::Ready(CloseReason::Idle);
+                    }
+                    let next = end.max(Instant::now() + Duration::from_secs(1));
+                    idle.as_mut().reset(next);
+                }
+                Poll::Pending
+            })
+            .await
+        };
+        Relayed { reason, bytes_in: self.bytes_in, bytes_out: self.bytes_out }
+    }
+
+    fn idle_limit(&self) -> Option<Duration> {
+        if self.requests.eof { Some(HALF_CLOSED_LIMIT) } else { self.rules.max_idle }
+    }
+
+    /// Moves bytes both ways until nothing moves. Says whether any did, and why the connection ends, if it does.
+    fn pump(&mut self, cx: &mut Context<'_>) -> (bool, Option<CloseReason>) {
+        let mut moved = false;
+        loop {
+            self.active = false;
+            let result = self.pump_requests(cx).and_then(|()| self.pump_responses(cx));
+            moved |= self.active;
+            if let Err(reason) = result {
+                return (moved, Some(reason));
+            }
+            if let Some(reason) = self.is_done() {
+                return (moved, Some(reason));
+            }
+            if !self.active {
+                return (moved, None);
+            }
+        }
+    }
+
+    fn is_done(&self) -> Option<CloseReason> {
+        if !self.responses.is_flushed() {
+            return None;
+        }
+        if self.responses.eof {
+            return Some(CloseReason::BackendClosed);
+        }
+        let answered = self.in_flight.is_empty() && self.requests.is_flushed();
+        match answered {
+            true if self.requests.eof => Some(CloseReason::ClientClosed),
+            true if self.draining && !self.requests.is_inside_a_request() => Some(CloseReason::Shutdown),
+            _ => None,
+        }
+    }
+}
+
+/// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
+enum Backend {
+    NotYet(Target, Arc<Topology>),
+    Opening(Pin<Box<dyn Future<Output = Result<TcpStream, ConnectError>> + Send>>),
+    Open(Transport),
+}
+
+impl Backend {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Transport, ConnectError>> {
+        loop {
+            match self {
+                Self::NotYet(target, topology) => {
+                    let (target, topology) = (*target, topology.clone());
+                    *self = Self::Opening(Box::pin(async move { topology.connect(target).await }));
+                }
+                Self::Opening(opening) => {
+                    let stream = ready!(opening.as_mut().poll(cx))?;
+                    *self = Self::Open(Transport::Plain(stream));
+                }
+                Self::Open(_) => break,
+            }
+        }
+        match self {
+            Self::Open(transport) => Poll::Ready(Ok(transport)),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn opened(&mut self) -> Option<&mut Transport> {
+        match self {
+            Self::Open(transport) => Some(transport),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! PLAIN (RFC 4616) with the users of the JAAS section, as Kafka's `PlainLoginModule` keeps them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use subtle::{Choice, ConstantTimeEq};
+
+use super::mechanism::{
+    AuthnError, BoxFuture, Mechanism, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
+};
+use super::registry::{MechanismError, made_up_credentials};
+use crate::config::{ListenerName, MechanismConfig};
+use crate::principal::KafkaPrincipal;
+use crate::secret::Secret;
+
+/// The one login module that PLAIN accepts in its JAAS section.
+pub const LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+/// Longest user name (authcid and authzid alike) in bytes; RFC 4616 §2 has no more than 255 characters.
+pub const MAX_USERNAME_LEN: usize = 1024;
+/// Longest password in bytes; wide enough for a JWT.
+pub const MAX_PASSWORD_LEN: usize = 16 * 1024;
+/// Longest token: authzid, authcid, passwd and two NULs.
+pub const MAX_TOKEN_LEN: usize = 2 * MAX_USERNAME_LEN + MAX_PASSWORD_LEN + 2;
+
+const USER_OPTION_PREFIX: &str = "user_";
+
+const ONE_PART: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 1");
+const TWO_PARTS: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 2");
+const FOUR_OR_MORE_PARTS: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 4");
+/// Kafka has no such text: it replaces what is not UTF-8, and so lets two byte strings be one user.
+const NOT_UTF8: Rejection = fixed("Invalid SASL/PLAIN response: not UTF-8");
+const NO_USERNAME: Rejection = fixed("Authentication failed: username not specified");
+const NO_PASSWORD: Rejection = fixed("Authentication failed: password not specified");
+const WRONG: Rejection = fixed("Authentication failed: Invalid username or password");
+const OTHER_AUTHZID: Rejection =
+    fixed("Authentication failed: Client requested an authorization id that is different from username");
+
+const fn fixed(text: &'static str) -> Rejection {
+    Rejection(Cow::Borrowed(text))
+}
+
+/// `PLAIN`.
+pub fn name() -> MechanismName {
+    MechanismName::new("PLAIN").unwrap_or_else(|| unreachable!("a legal name"))
+}
+
+/// Builds PLAIN from the `user_<name>` options of the first [`LOGIN_MODULE`] entry of the JAAS context. The entry's `username`
+/// and `password` are Kafka's own client credentials and define no user.
+pub fn factory(config: &MechanismConfig, listener: &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> {
+    // A section of the static JAAS file may serve several mechanisms: the other modules are theirs.
+    let mut modules = config.jaas.modules.iter().filter(|module| module.class == LOGIN_MODULE);
+    let Some(module) = modules.next() else {
+        let others: Vec<&str> = config.jaas.modules.iter().map(|module| module.class.as_str()).collect();
+        return Err(MechanismError(format!("its JAAS configuration has no {LOGIN_MODULE}, but {others:?}")));
+    };
+    if modules.next().is_some() {
+        tracing::warn!(%listener, "PLAIN: only the first PlainLoginModule of the JAAS section is used");
+    }
+    let mut users = HashMap::new();
+    for (option, password) in &module.options {
+        let Some(username) = option.strip_prefix(USER_OPTION_PREFIX) else { continue };
+        if username.is_empty() || username.len() > MAX_USERNAME_LEN || username.contains('\0') {
+            let option: String = option.chars().take(64).collect();
+            return Err(MechanismError(format!("the JAAS option {option:?} names no possible user")));
+        }
+        if password.is_empty() {
+            // RFC 4616 §2: passwd has at least one character.
+            tracing::warn!(%listener, username, "PLAIN: the user has an empty password and can never log in");
+            continue;
+        }
+        users.insert(username.into(), User { password: password.clone(), principal: KafkaPrincipal::user(username) });
+    }
+    if users.is_empty() {
+        tracing::warn!(%listener, "PLAIN: no user can log in; users are `user_<name>` options of the login module");
+    }
+    Ok(Arc::new(Plain::new(users)))
+}
+
+/// The mechanism.
+struct Plain {
+    name: MechanismName,
+    users: Arc<Users>,
+}
+
+struct User {
+    /// Never empty.
+    password: Secret,
+    /// Made once, so that a login allocates none.
+    principal: KafkaPrincipal,
+}
+
+struct Users {
+    by_name: HashMap<Box<str>, User>,
+    /// What an unknown user's password is compared with, so that it costs what a wrong password costs.
+    nobody: User,
+}
+
+impl Plain {
+    fn new(by_name: HashMap<Box<str>, User>) -> Self {
+        let nobody = User { password: Secret::new("nobody has this password"), principal: KafkaPrincipal::anonymous() };
+        Self { name: name(), users: Arc::new(Users { by_name, nobody }) }
+    }
+}
+
+impl Mechanism for Plain {
+    fn name(&self) -> &MechanismName {
+        &self.name
+    }
+
+    fn max_token_len(&self) -> usize {
+        MAX_TOKEN_LEN
+    }
+
+    fn start(&self, _peer: &Peer) -> Box<dyn ServerExchange> {
+        Box::new(AwaitMessage(Arc::clone(&self.users)))
+    }
+
+    /// The made-up credentials, and a made-up password for a user that exists.
+    fn must_reject(&self) -> Vec<Bytes> {
+        let mut probes = made_up_credentials();
+        if let (Some(user), Some(noise)) = (self.users.by_name.keys().next(), probes.last()) {
+            let token = [b"\0", user.as_bytes(), b"\0", noise.as_ref()].concat();
+            probes.push(token.into());
+        }
+        probes
+    }
+}
+
+/// PLAIN's only state.
+struct AwaitMessage(Arc<Users>);
+
+impl ServerExchange for AwaitMessage {
+    fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
+        let verdict = self
+            .0
+            .judge(&token)
+            .map(|principal| Step::Success { token: Bytes::new(), verified: Verified { principal } });
+        Box::pin(future::ready(verdict))
+    }
+}
+
+impl Users {
+    /// The checks in Kafka's order: parts, user, password, credentials, authorization id. So only who knows the password
+    /// learns that the authorization id is wrong.
+    fn judge(&self, token: &[u8]) -> Result<KafkaPrincipal, AuthnError> {
+        let message = Message::parse(token).map_err(AuthnError::Malformed)?;
+        let user = self.verify(message.username, message.password).ok_or(AuthnError::Rejected(WRONG))?;
+        if !message.authzid.is_empty() && message.authzid != message.username {
+            return Err(AuthnError::Rejected(OTHER_AUTHZID));
+        }
+        Ok(user.principal.clone())
+    }
+
+    fn verify(&self, username: &str, password: &str) -> Option<&User> {
+        if username.len() > MAX_USERNAME_LEN || password.len() > MAX_PASSWORD_LEN {
+            return None;
+        }
+        let (user, known) = match self.by_name.get(username) {
+            Some(user) => (user, Choice::from(1)),
+            None => (&self.nobody, Choice::from(0)),
+        };
+        let right = same_password(password.as_bytes(), user.password.expose());
+        bool::from(known & right).then_some(user)
+    }
+}
+
+/// Whether both are equal, in a time that depends on the length of `given` alone, which its sender knows. A plain
+/// constant-time comparison of slices gives up at once where lengths differ and so tells the stored one's.
+fn same_password(given: &[u8], stored: &[u8]) -> Choice {
+    let mut same = (given.len() as u64).ct_eq(&(stored.len() as u64));
+    for (position, byte) in given.iter().enumerate() {
+        // 0 while `position` is within `stored`, else all ones: past its end its first byte is compared again and again.
+        let outside = ((stored.len() as isize - 1 - position as isize) >> (isize::BITS - 1)) as usize;
+        let other = stored.get(black_box(position & !outside)).copied().unwrap_or_default();
+        same &= byte.ct_eq(&other);
+    }
+    same
+}
+
+/// `[authzid] NUL authcid NUL passwd` (RFC 4616 §2).
+struct Message<'a> {
+    authzid: &'a str,
+    username: &'a str,
+    password: &'a str,
+}
+
+impl<'a> Message<'a> {
+    fn parse(token: &'a [u8]) -> Result<Self, Rejection> {
+        // At most four parts are looked for: a token of NULs costs no more than one that has three.
+        let mut parts = token.splitn(4, |byte| *byte == 0);
+        let (authzid, username, password) = match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(authzid), Some(username), Some(password), None) => (authzid, username, password),
+            (Some(_), Some(_), None, _) => return Err(TWO_PARTS),
+            (_, None, _, _) => return Err(ONE_PART),
+            _ => return Err(FOUR_OR_MORE_PARTS),
+        };
+        let text = |part| std::str::from_utf8(part).map_err(|_| NOT_UTF8);
+        let message = Self { authzid: text(authzid)?, username: text(username)?, password: text(password)? };
+        if message.username.is_empty() {
+            return Err(NO_USERNAME);
+        }
+        if message.password.is_empty() {
+            return Err(NO_PASSWORD);
+        }
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+mod tests;

@@ -1,0 +1,234 @@
+//! Which mechanisms exist, and the enabled ones of a listener.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::mechanism::{AuthnError, Mechanism, MechanismName, Peer, Step};
+use super::plain;
+use crate::config::{ListenerName, MechanismConfig, SaslListenerConfig};
+
+/// Longest time that one mechanism may take to reject a wrong credential at start.
+pub const SELF_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Rounds after which an exchange that neither accepts nor rejects has failed the check at start.
+const SELF_CHECK_MAX_ROUNDS: usize = 16;
+
+/// Why a mechanism could not be built from its configuration. The text must not hold a secret: it is printed at start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MechanismError(pub String);
+
+/// Why the mechanisms of a listener could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// Not a mechanism name (RFC 4422 §3.1).
+    #[error("{0:?} is not a SASL mechanism name: 1 to 20 characters of A-Z, 0-9, '-' and '_'")]
+    IllegalName(String),
+    /// Two factories for one name.
+    #[error("SASL mechanism {0} is already registered")]
+    AlreadyRegistered(MechanismName),
+    /// A SASL listener without a mechanism would turn everyone away.
+    #[error("listener {0}: no SASL mechanisms are enabled")]
+    NoneEnabled(ListenerName),
+    /// `sasl.enabled.mechanisms` names what nobody has registered.
+    #[error("listener {listener}: SASL mechanism {name:?} is not known; known are: {known}")]
+    Unknown {
+        /// The listener.
+        listener: ListenerName,
+        /// As configured.
+        name: String,
+        /// The registered names, separated by commas.
+        known: String,
+    },
+    /// `sasl.enabled.mechanisms` names a mechanism twice.
+    #[error("listener {listener}: SASL mechanism {name} is enabled twice")]
+    EnabledTwice {
+        /// The listener.
+        listener: ListenerName,
+        /// The mechanism.
+        name: MechanismName,
+    },
+    /// The factory failed.
+    #[error("listener {listener}: SASL mechanism {name}: {error}")]
+    Build {
+        /// The listener.
+        listener: ListenerName,
+        /// The mechanism.
+        name: MechanismName,
+        /// What the factory said.
+        error: MechanismError,
+    },
+    /// The mechanism did not prove that it can reject something.
+    #[error("listener {listener}: SASL mechanism {name} did not reject a made-up credential: {finding}")]
+    SelfCheck {
+        /// The listener.
+        listener: ListenerName,
+        /// The mechanism.
+        name: MechanismName,
+        /// What it did instead.
+        finding: &'static str,
+    },
+}
+
+type Factory = Box<dyn Fn(&MechanismConfig, &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync>;
+
+/// The mechanisms that can be enabled, by name.
+#[derive(Default)]
+pub struct Registry {
+    factories: BTreeMap<MechanismName, Factory>,
+}
+
+impl Registry {
+    /// A registry without any mechanism.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The mechanisms that come with doorkeeper: PLAIN.
+    pub fn with_builtin() -> Self {
+        let plain: Factory = Box::new(plain::factory);
+        Self { factories: BTreeMap::from([(plain::name(), plain)]) }
+    }
+
+    /// Adds a mechanism. `factory` is called once for each listener that enables it, at start.
+    pub fn register<F>(&mut self, name: &str, factory: F) -> Result<(), RegistryError>
+    where
+        F: Fn(&MechanismConfig, &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync + 'static,
+    {
+        let name = MechanismName::new(name).ok_or_else(|| RegistryError::IllegalName(name.to_owned()))?;
+        if self.factories.contains_key(&name) {
+            return Err(RegistryError::AlreadyRegistered(name));
+        }
+        self.factories.insert(name, Box::new(factory));
+        Ok(())
+    }
+
+    /// The registered names.
+    pub fn names(&self) -> impl Iterator<Item = &MechanismName> {
+        self.factories.keys()
+    }
+
+    /// Builds the enabled mechanisms of one listener and has each reject made-up credentials. A listener that cannot say no
+    /// does not start: twice in one year Kafka shipped a validator that accepted everything because an option was missing
+    /// (CVE-2026-33557, CVE-2026-110985).
+    pub async fn build(
+        &self,
+        config: &SaslListenerConfig,
+        listener: &ListenerName,
+    ) -> Result<Mechanisms, RegistryError> {
+        let mut enabled: Vec<Enabled> = Vec::with_capacity(config.mechanisms.len());
+        for mechanism in &config.mechanisms {
+            let (name, factory) = MechanismName::new(&mechanism.name)
+                .and_then(|name| self.factories.get_key_value(&name))
+                .ok_or_else(|| self.unknown(listener, &mechanism.name))?;
+            if enabled.iter().any(|other| other.name == *name) {
+                return Err(RegistryError::EnabledTwice { listener: listener.clone(), name: name.clone() });
+            }
+            let failed = |error| RegistryError::Build { listener: listener.clone(), name: name.clone(), error };
+            let built = factory(mechanism, listener).map_err(failed)?;
+            if built.name() != name {
+                return Err(failed(MechanismError(format!("its factory built {}", built.name()))));
+            }
+            self_check(&*built, listener).await.map_err(|finding| RegistryError::SelfCheck {
+                listener: listener.clone(),
+                name: name.clone(),
+                finding,
+            })?;
+            enabled.push(Enabled { name: name.clone(), mechanism: built });
+        }
+        if enabled.is_empty() {
+            return Err(RegistryError::NoneEnabled(listener.clone()));
+        }
+        Ok(Mechanisms(enabled))
+    }
+
+    fn unknown(&self, listener: &ListenerName, name: &str) -> RegistryError {
+        let known: Vec<&str> = self.names().map(MechanismName::as_str).collect();
+        RegistryError::Unknown { listener: listener.clone(), name: name.to_owned(), known: known.join(", ") }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// The enabled mechanisms of one listener, at least one, in the configured order. Only [`Registry::build`] makes it, so each
+/// has shown that it can reject.
+pub struct Mechanisms(Vec<Enabled>);
+
+struct Enabled {
+    name: MechanismName,
+    mechanism: Arc<dyn Mechanism>,
+}
+
+impl Mechanisms {
+    /// The mechanism that a client asks for: compared byte by byte, case included, as in Kafka.
+    pub fn get(&self, name: &[u8]) -> Option<&Arc<dyn Mechanism>> {
+        self.0.iter().find(|enabled| enabled.name.as_str().as_bytes() == name).map(|enabled| &enabled.mechanism)
+    }
+
+    /// The names, for the SaslHandshake answer.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(|enabled| enabled.name.as_str())
+    }
+}
+
+impl fmt::Debug for Mechanisms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// Made-up first messages that no mechanism may take as a login, for the check at start: none at all, a PLAIN login
+/// (RFC 4616) of a random user, a SCRAM one (RFC 5802), a bearer token (RFC 7628), and plain noise.
+pub fn made_up_credentials() -> Vec<Bytes> {
+    let random = || format!("{:016x}", RandomState::new().hash_one(0));
+    let (user, secret) = (random(), random());
+    vec![
+        Bytes::new(),
+        format!("\0{user}\0{secret}").into(),
+        format!("n,,n={user},r={secret}").into(),
+        format!("n,,\x01auth=Bearer {secret}\x01\x01").into(),
+        secret.into(),
+    ]
+}
+
+async fn self_check(mechanism: &dyn Mechanism, listener: &ListenerName) -> Result<(), &'static str> {
+    let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), listener: listener.clone() };
+    let probes = mechanism.must_reject();
+    if probes.is_empty() {
+        return Err("it has none to try");
+    }
+    let all = async {
+        for probe in probes {
+            must_be_rejected(mechanism, &peer, probe).await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(SELF_CHECK_TIMEOUT, all).await.unwrap_or(Err("it took too long"))
+}
+
+async fn must_be_rejected(mechanism: &dyn Mechanism, peer: &Peer, probe: Bytes) -> Result<(), &'static str> {
+    let mut exchange = mechanism.start(peer);
+    for _ in 0..SELF_CHECK_MAX_ROUNDS {
+        match exchange.step(probe.clone()).await {
+            Ok(Step::Challenge { next, .. }) => exchange = next,
+            Ok(Step::Success { .. }) => return Err("it accepted it"),
+            Err(AuthnError::Malformed(_) | AuthnError::Rejected(_)) => return Ok(()),
+            Err(AuthnError::Unavailable(_)) => return Err("it could not judge: what it relies on is unavailable"),
+        }
+    }
+    Err("it never came to an end")
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

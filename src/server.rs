@@ -1,0 +1,391 @@
+//! Builds all parts from the configuration, runs them, and stops them in order.
+//!
+//! Connections are served by worker threads, each with a runtime of its own: a connection stays on one thread for its whole life,
+//! so that its two sockets wake one task and nothing that it touches is locked. The main thread keeps the topology, hears the
+//! signals and waits for the end.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::backend::{BrokerWatcher, Topology};
+use crate::config::{ListenerConfig, ServerConfig};
+use crate::connection::{self, Accepted, ListenerContext};
+use crate::listener::{Addresses, BindError, ConnectionLimiter, Port, accept, bind};
+use crate::observe::Metrics;
+use crate::relay::RelayRules;
+use crate::sasl::gate::MAX_DELAYED_FAILURES;
+use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's mechanisms could not be made.
+    #[error(transparent)]
+    Mechanisms(#[from] RegistryError),
+    /// A port could not be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A TLS listener, which this version cannot serve.
+    #[error("listener {0}: security protocol {1} needs TLS, which this version does not have")]
+    NoTls(String, &'static str),
+    /// The operating system refused a thread, a signal handler or the like.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By a signal, with everything in flight done or `shutdown.timeout.ms` over.
+    Stopped,
+    /// By a second signal, at once.
+    Killed,
+}
+
+/// Serves until a signal ends it: SIGTERM or SIGINT, the second of which ends it at once. SIGUSR1 writes the counters to the log.
+pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let server = Server::start(config, registry).await?;
+        let metrics = server.metrics.clone();
+        signals.wait(&metrics).await;
+        tracing::info!("stopping: no new connections; what is in flight is finished");
+        tokio::select! {
+            () = server.stop() => Ok(Ended::Stopped),
+            () = signals.wait(&metrics) => {
+                tracing::warn!("stopped at once by a second signal");
+                Ok(Ended::Killed)
+            }
+        }
+    })
+}
+
+/// Builds what can be built without serving: the mechanisms of each listener. What `doorkeeper check` adds to loading the file.
+pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for listener in &config.listeners {
+            build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
+        }
+        Ok(())
+    })
+}
+
+struct Server {
+    metrics: Arc<Metrics>,
+    shutdown_timeout: Duration,
+    stop_accepting: CancellationToken,
+    drain: CancellationToken,
+    connections: TaskTracker,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    async fn start(config: ServerConfig, registry: &Registry) -> Result<Self, StartError> {
+        raise_open_files();
+        let metrics = Arc::new(Metrics::default());
+        let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
+        let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+        let relay = Arc::new(RelayRules {
+            max_in_flight: config.max_in_flight_requests,
+            max_request_size: config.socket_request_max_bytes,
+            max_rewritten_response: config.backend.rewritten_response_max_bytes,
+            max_idle: config.connections_max_idle,
+        });
+
+        let mut bound = Vec::new();
+        for listener in &config.listeners {
+            let gate = build_gate(&config, listener, registry, &failure_delays).await?;
+            let (ports, addresses) = bind(listener, &config.socket)?;
+            bound.push((listener, gate, ports, Arc::new(addresses)));
+        }
+        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
+        let topology = Arc::new(Topology::new(config.backend.clone(), Box::new(watcher)));
+        let limiter = ConnectionLimiter::new(&config.limits);
+
+        let mut ports = Vec::new();
+        for (listener, gate, listener_ports, addresses) in bound {
+            tracing::info!(
+                listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
+                advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
+                "listening"
+            );
+            let context = Arc::new(ListenerContext {
+                security_protocol: listener.security_protocol,
+                addresses,
+                gate,
+                relay: relay.clone(),
+                authentication_timeout: config.authentication_timeout,
+                topology: topology.clone(),
+                metrics: metrics.clone(),
+                drain: drain.clone(),
+            });
+            let rules = accept::Rules {
+                listener: listener.name.clone(),
+                context,
+                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
+            };
+            ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
+        }
+
+        let connections = TaskTracker::new();
+        let workers = start_workers(config.worker_threads, ports, &stop_accepting, &connections)?;
+        let asking = topology.clone();
+        let until = drain.clone();
+        tokio::spawn(async move { asking.run(until).await });
+        tracing::info!("ready");
+        let shutdown_timeout = config.shutdown_timeout;
+        Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })
+    }
+
+    /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
+    async fn stop(self) {
+        self.stop_accepting.cancel();
+        self.drain.cancel();
+        self.connections.close();
+        if tokio::time::timeout(self.shutdown_timeout, self.connections.wait()).await.is_err() {
+            tracing::warn!(connections = self.connections.len(), "shutdown.timeout.ms is over; the rest is cut off");
+            return;
+        }
+        for worker in self.workers {
+            // A worker that panicked has said so already.
+            let _ = worker.join();
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn build_gate(
+    config: &ServerConfig,
+    listener: &ListenerConfig,
+    registry: &Registry,
+    failure_delays: &Arc<FailureDelays>,
+) -> Result<Option<GateRules>, StartError> {
+    if listener.security_protocol.has_tls() {
+        return Err(StartError::NoTls(listener.name.to_string(), listener.security_protocol.as_str()));
+    }
+    let Some(sasl) = &listener.sasl else { return Ok(None) };
+    let mechanisms = registry.build(sasl, &listener.name).await?;
+    Ok(Some(GateRules {
+        mechanisms: Arc::new(mechanisms),
+        max_receive_size: sasl.max_receive_size,
+        failure_delay: config.failed_authentication_delay,
+        failure_delays: failure_delays.clone(),
+        deadline: tokio::time::Instant::now(),
+    }))
+}
+
+/// Connections that were accepted and wait for their worker, per worker.
+const INBOX: usize = 1024;
+/// A worker keeps what it accepts unless it has so many connections more than another: most connections need no hand-over.
+const IMBALANCE: usize = 2;
+
+/// A connection on its way to another worker.
+type HandedOver = (Accepted<std::net::TcpStream>, Arc<ListenerContext>, Open);
+
+/// One worker's inbox and load, as the others see it.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerDoor {
+    inbox: mpsc::Sender<HandedOver>,
+    open: Arc<AtomicUsize>,
+}
+
+/// Where a worker puts the connections that it accepts.
+#[derive(Clone, Debug)]
+pub(crate) struct Placement {
+    own: usize,
+    doors: Arc<[WorkerDoor]>,
+    connections: TaskTracker,
+}
+
+impl Placement {
+    /// Starts serving the connection here, or hands it to a worker that has fewer.
+    pub(crate) async fn place(&self, accepted: Accepted, listener: Arc<ListenerContext>) {
+        let load = |door: &WorkerDoor| door.open.load(Ordering::Relaxed);
+        let own = &self.doors[self.own];
+        let least = self.doors.iter().min_by_key(|door| load(door)).unwrap_or(own);
+        if load(own) <= load(least) + IMBALANCE {
+            self.serve(Open::count(own), accepted, listener);
+            return;
+        }
+        match accepted.convert(TcpStream::into_std) {
+            // A worker's inbox closes only when the server ends.
+            Ok(accepted) => {
+                let open = Open::count(least);
+                if least.inbox.send((accepted, listener, open)).await.is_err() {
+                    tracing::debug!("a connection came too late");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a connection could not be handed over"),
+        }
+    }
+
+    fn serve(&self, open: Open, accepted: Accepted, listener: Arc<ListenerContext>) {
+        let connection = self.connections.track_future(async move {
+            let _open = open;
+            connection::serve(accepted, listener).await;
+        });
+        tokio::task::spawn_local(connection);
+    }
+}
+
+/// A connection that counts for a worker.
+#[derive(Debug)]
+pub(crate) struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(door: &WorkerDoor) -> Self {
+        door.open.fetch_add(1, Ordering::Relaxed);
+        Self(door.open.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn start_workers(
+    count: usize,
+    ports: Vec<(Port, accept::Rules)>,
+    stop_accepting: &CancellationToken,
+    connections: &TaskTracker,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let (doors, inboxes): (Vec<WorkerDoor>, Vec<_>) = (0..count)
+        .map(|_| {
+            let (sender, inbox) = mpsc::channel(INBOX);
+            (WorkerDoor { inbox: sender, open: Arc::default() }, inbox)
+        })
+        .unzip();
+    let doors: Arc<[WorkerDoor]> = doors.into();
+    let mut shares: Vec<Vec<(Port, accept::Rules)>> = (0..count).map(|_| Vec::new()).collect();
+    for (at, port) in ports.into_iter().enumerate() {
+        shares[at % count].push(port);
+    }
+    let mut workers = Vec::new();
+    for (own, (share, inbox)) in shares.into_iter().zip(inboxes).enumerate() {
+        let placement = Placement { own, doors: doors.clone(), connections: connections.clone() };
+        let stop = stop_accepting.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let worker = std::thread::Builder::new().name(format!("worker-{own}"));
+        workers.push(worker.spawn(move || {
+            LocalSet::new().block_on(&runtime, work(placement, share, inbox, stop));
+        })?);
+    }
+    Ok(workers)
+}
+
+/// One worker: accepts on its share of the ports and serves connections until all have ended.
+async fn work(
+    placement: Placement,
+    share: Vec<(Port, accept::Rules)>,
+    mut inbox: mpsc::Receiver<HandedOver>,
+    stop: CancellationToken,
+) {
+    for (port, rules) in share {
+        let (placement, stop) = (placement.clone(), stop.clone());
+        tokio::task::spawn_local(async move {
+            if let Err(error) = accept::run(port, &rules, &placement, &stop).await {
+                tracing::error!(listener = %rules.listener, %error, "a port of this listener accepts no more");
+            }
+        });
+    }
+    loop {
+        tokio::select! {
+            handed_over = inbox.recv() => match handed_over {
+                Some((accepted, listener, open)) => match accepted.convert(TcpStream::from_std) {
+                    Ok(accepted) => placement.serve(open, accepted, listener),
+                    Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+                },
+                None => return,
+            },
+            () = stop.cancelled() => break,
+        }
+    }
+    placement.connections.wait().await;
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for one that ends the server.
+    async fn wait(&mut self, metrics: &Metrics) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => tracing::warn!("SIGHUP: this version does not reload its configuration"),
+                _ = self.user1.recv() => tracing::info!(metrics = %metrics.render(), "SIGUSR1: counters"),
+            }
+        }
+    }
+}
+
+/// Warns, once each, of brokers that clients of a listener cannot reach.
+#[derive(Debug)]
+struct BrokersWithoutPort {
+    listeners: Vec<Arc<Addresses>>,
+    metrics: Arc<Metrics>,
+    warned: Mutex<HashSet<(usize, i32)>>,
+}
+
+impl BrokersWithoutPort {
+    fn new(listeners: impl Iterator<Item = Arc<Addresses>>, metrics: Arc<Metrics>) -> Self {
+        Self { listeners: listeners.collect(), metrics, warned: Mutex::default() }
+    }
+}
+
+impl BrokerWatcher for BrokersWithoutPort {
+    fn broker_known(&self, node_id: i32) {
+        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| a.node_port(node_id).is_none()) {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            if warned.insert((at, node_id)) {
+                self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
+                tracing::error!(
+                    listener = %addresses.listener(), node_id,
+                    "broker {node_id} is out of reach for clients of this listener: its node id lies outside \
+                     listener.name.<listener>.node.id.ranges; partitions that it leads cannot be used until the ranges include it"
+                );
+            }
+        }
+    }
+}
+
+/// Each relayed client takes two file descriptors: the soft limit is raised to the hard one, as servers do.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+        }
+    }
+}
