@@ -36,11 +36,11 @@ else
     skip "shellcheck" "it is not installed"
 fi
 if find_cargo_deny; then
-    step "licences, bans, sources of dependencies" "${cargo[@]}" deny --workspace --all-features --offline check --config "$deny_config" licenses bans sources
+    step "licences, bans, sources of dependencies" "${cargo[@]}" deny --workspace --all-features --config "$deny_config" check licenses bans sources
     # The advisory database is a git repository on the internet; a build machine often cannot reach it. A copy from an
     # earlier run is used then; without one the step is skipped, and said to be.
-    if timeout 60 "${cargo[@]}" deny --workspace --all-features fetch --config "$deny_config" db >/tmp/advisories.$$ 2>&1; then
-        step "advisories" "${cargo[@]}" deny --workspace --all-features check --config "$deny_config" advisories
+    if timeout 60 "${cargo[@]}" deny --workspace --all-features --config "$deny_config" fetch db >/tmp/advisories.$$ 2>&1; then
+        step "advisories" "${cargo[@]}" deny --workspace --all-features --config "$deny_config" check advisories
     else
         tail -n 3 /tmp/advisories.$$
         skip "advisories" "the advisory database (github.com/rustsec/advisory-db) cannot be fetched from here"

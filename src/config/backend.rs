@@ -174,7 +174,15 @@ fn read_security(
     let own = reader.find(&keys::BACKEND_SASL_JAAS_CONFIG);
     let context = match &own {
         Some(found) => logins.property(reader, found)?,
-        None => logins.server_context(reader, &listener, &mechanism)?,
+        None => {
+            let told = reader.errors.len();
+            let context = logins.server_context(reader, &listener, &mechanism);
+            for error in &mut reader.errors[told..] {
+                let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
+                error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
+            }
+            context?
+        }
     };
     credentials(reader, own.as_ref(), &listener, context).map(BackendSecurity::SaslPlaintextPlain)
 }

@@ -58,8 +58,13 @@ fn section(key: &Key) -> String {
     };
     let secret = if key.is_secret() { "- Secret\n" } else { "" };
     let reload = if key.reloadable { "- Reload\n" } else { "" };
+    let prefix = match key.scope {
+        Scope::Broker | Scope::Listener => "",
+        Scope::ListenerOnly => "listener.name.<listener>.",
+        Scope::MechanismOnly => "listener.name.<listener>.<mechanism>.",
+    };
     format!(
-        "\n### `{}`\n\n{}\n\n- Type: {}{limits}\n- Default: {default}\n- Where: {scope}\n{secret}{reload}",
+        "\n### `{prefix}{}`\n\n{}\n\n- Type: {}{limits}\n- Default: {default}\n- Where: {scope}\n{secret}{reload}",
         key.name,
         key.doc,
         key.kind.name()

@@ -108,6 +108,17 @@ pub(super) fn read_endpoints(reader: &mut Reader<'_>, map: &ProtocolMap) -> Vec<
                 "advertised.listeners cannot use the nonroutable meta-address 0.0.0.0. Use a routable IP address.";
             reader.error(at, format!("{problem} (listener {name})"));
         }
+        // A free port cannot be known beforehand, and the nodes' ports are told relative to this one.
+        if (told.port == 0) != (bind.port == 0) {
+            let (bound, told) = (bind.port, told.port);
+            reader.error(
+                at,
+                format!(
+                    "listener {name} is bound to port {bound} but tells port {told}; expected both or neither to be 0"
+                ),
+            );
+            continue;
+        }
         if advertised.is_some() && given.is_none() {
             let origin = &at.setting.origin;
             reader.warn(format!(

@@ -32,11 +32,29 @@ impl SystemProperties {
 
 /// Why a JAAS configuration is refused; the text is Kafka's where Kafka has one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JaasError(String);
+#[error("{text}")]
+pub struct JaasError {
+    text: String,
+    quoted: Option<String>,
+}
+
+impl JaasError {
+    /// The text without the word that it quotes, for a configuration into which secrets were put from elsewhere.
+    pub fn without_quote(&self) -> String {
+        match &self.quoted {
+            Some(quoted) => self.text.replace(quoted.as_str(), "[hidden]"),
+            None => self.text.clone(),
+        }
+    }
+}
 
 fn fail<T>(text: impl Into<String>) -> Result<T, JaasError> {
-    Err(JaasError(text.into()))
+    Err(JaasError { text: text.into(), quoted: None })
+}
+
+/// The text has `quoted` in it.
+fn fail_quoting<T>(quoted: &str, text: String) -> Result<T, JaasError> {
+    Err(JaasError { text, quoted: Some(quoted.to_owned()).filter(|quoted| !quoted.is_empty()) })
 }
 
 /// The named sections of a static file.
@@ -80,7 +98,7 @@ fn parse_entry(first: Token, tokens: &mut Tokens<'_>, is_first: bool) -> Result<
         Some(flag) if is_control_flag(&flag) => {}
         // Only an unquoted word before the first option is surely no part of a value.
         Some(flag) if is_first && is_word => {
-            return fail(format!("Invalid login module control flag '{flag}' in JAAS config"));
+            return fail_quoting(&flag, format!("Invalid login module control flag '{flag}' in JAAS config"));
         }
         Some(_) => return fail("Invalid login module control flag '[hidden]' in JAAS config"),
     }
@@ -101,7 +119,7 @@ fn parse_entry(first: Token, tokens: &mut Tokens<'_>, is_first: bool) -> Result<
             (None, Some(_)) => return fail("Value not specified for key 'null' in JAAS config"),
             (key, None) => {
                 let key = key.as_deref().map_or("null", shown_option);
-                return fail(format!("Value not specified for key '{key}' in JAAS config"));
+                return fail_quoting(key, format!("Value not specified for key '{key}' in JAAS config"));
             }
         };
     }
@@ -248,19 +266,24 @@ pub fn check_allowed(context: &JaasContext, system: &SystemProperties) -> Result
         let example = format!("-Dorg.apache.kafka.allowed.login.modules={class}");
         if let Some(allowed) = system.get("org.apache.kafka.allowed.login.modules") {
             if !named(allowed, class) {
-                return fail(format!(
-                    "{class} is not allowed. Update the system property 'org.apache.kafka.allowed.login.modules' to allow this module. e.g.,{example}"
-                ));
+                return fail_quoting(
+                    class,
+                    format!(
+                        "{class} is not allowed. Update the system property 'org.apache.kafka.allowed.login.modules' to allow this module. e.g.,{example}"
+                    ),
+                );
             }
         } else if named(system.get("org.apache.kafka.disallowed.login.modules").unwrap_or(DISALLOWED), class) {
-            return fail(format!(
-                "{class} is not allowed. The system property 'org.apache.kafka.disallowed.login.modules' is deprecated. Use the org.apache.kafka.allowed.login.modules to allow this module. e.g.,{example}"
-            ));
+            return fail_quoting(
+                class,
+                format!(
+                    "{class} is not allowed. The system property 'org.apache.kafka.disallowed.login.modules' is deprecated. Use the org.apache.kafka.allowed.login.modules to allow this module. e.g.,{example}"
+                ),
+            );
         }
     }
     Ok(())
 }
 
 #[cfg(test)]
-#[path = "jaas_tests.rs"]
 mod tests;

@@ -121,6 +121,13 @@ impl Span {
     }
 }
 
+/// All ports but the bootstrap's.
+const MOST_IDS: i64 = 65534;
+
+fn count_ids(ranges: &NodeIdRanges) -> i64 {
+    ranges.0.iter().map(|range| i64::from(*range.end()) - i64::from(*range.start()) + 1).sum()
+}
+
 fn read_port_base(
     reader: &mut Reader<'_>,
     endpoint: &Endpoint,
@@ -138,6 +145,12 @@ fn read_port_base(
         if explicit.is_some() {
             fault(reader, format!("listener {name} has port 0, so its nodes get free ports; expected no value"));
         }
+        if ranges.is_some_and(|ranges| count_ids(ranges) > MOST_IDS) {
+            fault(
+                reader,
+                format!("listener {name} would need more ports than there are; expected at most {MOST_IDS} node ids"),
+            );
+        }
         return 0;
     }
     let base = match explicit {
@@ -154,9 +167,9 @@ fn read_port_base(
     let span = |ports, is_bootstrap| Span { listener: name.clone(), host: host.clone(), ports, is_bootstrap };
     spans.push(span(*port..=*port, true));
     let Some(ranges) = ranges else { return 0 };
-    let count: i64 = ranges.0.iter().map(|range| i64::from(*range.end()) - i64::from(*range.start()) + 1).sum();
+    let count = count_ids(ranges);
     let last = base + count - 1;
-    let shift = if advertised.port == 0 { 0 } else { i64::from(advertised.port) - i64::from(*port) };
+    let shift = i64::from(advertised.port) - i64::from(*port);
     let (Ok(first_port), Ok(last_port)) = (u16::try_from(base), u16::try_from(last)) else {
         let ranges_key = format!("{}{}", name.key_prefix(), keys::NODE_ID_RANGES.name);
         fault(
@@ -227,6 +240,11 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
     let mut mechanisms = Vec::new();
     for mechanism in enabled_mechanisms(reader, name) {
+        // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
+        let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
+        if let Some(found) = reader.find_by_name(&key) {
+            reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
+        }
         if let Some(jaas) = logins.server_context(reader, name, &mechanism) {
             let properties = mechanism_properties(reader, name, &mechanism);
             mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });

@@ -65,7 +65,8 @@ impl Logins {
         match jaas::parse_property(found.text()).and_then(|c| jaas::check_allowed(&c, &self.system).map(|()| c)) {
             Ok(context) => Some(context),
             Err(error) => {
-                reader.error(found, error.to_string());
+                let hide = found.setting.substituted;
+                reader.error(found, if hide { error.without_quote() } else { error.to_string() });
                 None
             }
         }
@@ -87,15 +88,17 @@ impl Logins {
             Some(found) => (found.text(), found.setting.origin.as_str()),
             None => (self.system.get(keys::JAAS_FILE.name).unwrap_or_default(), "KAFKA_OPTS"),
         };
+        let is_substituted = found.as_ref().is_some_and(|found| found.setting.substituted);
         // The JVM takes a second `=` as "only this file", and URLs.
         let path = path.strip_prefix('=').unwrap_or(path);
         let path = path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(path);
+        let shown = if is_substituted { "[hidden]" } else { path };
         let mut content = None;
         if !path.is_empty() {
-            let read = fs::read(path).map(Secret::new).map_err(|e| format!("{path} cannot be read: {e}"));
+            let read = fs::read(path).map(Secret::new).map_err(|e| format!("{shown} cannot be read: {e}"));
             let parsed = read.and_then(|bytes| {
                 let text = String::from_utf8_lossy(bytes.expose());
-                jaas::parse_file(&text, &self.system).map_err(|e| format!("{path} is no JAAS configuration: {e}"))
+                jaas::parse_file(&text, &self.system).map_err(|e| format!("{shown} is no JAAS configuration: {e}"))
             });
             match parsed {
                 Ok(file) => content = Some(file),
@@ -105,6 +108,6 @@ impl Logins {
                 }
             }
         }
-        self.file = Some(StaticFile { shown: path.into(), content });
+        self.file = Some(StaticFile { shown: shown.into(), content });
     }
 }

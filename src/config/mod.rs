@@ -57,7 +57,17 @@ pub fn load(
         let problem = format!("cannot be read: {error}");
         ConfigErrors(vec![ConfigError { key: String::new(), origin: file.display().to_string(), problem }])
     })?;
-    let mut settings = source::merge(file, &zeroize::Zeroizing::new(bytes), overrides).map_err(ConfigErrors)?;
+    load_bytes(file, &zeroize::Zeroizing::new(bytes), overrides, environment)
+}
+
+/// `file` is only for messages.
+fn load_bytes(
+    file: &Path,
+    bytes: &[u8],
+    overrides: &[String],
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigErrors> {
+    let mut settings = source::merge(file, bytes, overrides).map_err(ConfigErrors)?;
     let (mut warnings, mut errors) = (Vec::new(), Vec::new());
     providers::resolve(&mut settings, environment, &mut warnings, &mut errors);
 

@@ -157,5 +157,4 @@ fn unescape(text: &str, line: usize) -> Result<String, PropertiesError> {
 }
 
 #[cfg(test)]
-#[path = "properties_tests.rs"]
 mod tests;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::error::ConfigError;
 use super::properties;
 use super::source::Settings;
+use super::unused::shown_key;
 
 const PACKAGE: &str = "org.apache.kafka.common.config.provider.";
 
@@ -55,11 +56,12 @@ pub(super) fn resolve(
                 Ok(value) => Some(value),
                 Err(Miss::Literal(why)) => {
                     let origin = &setting.origin;
+                    let key = shown_key(key);
                     warnings.push(format!("{key} ({origin}): a ${{...}} placeholder is left as it is: {why}"));
                     None
                 }
                 Err(Miss::Fatal(problem)) => {
-                    errors.push(ConfigError { key: key.clone(), origin: setting.origin.clone(), problem });
+                    errors.push(ConfigError { key: shown_key(key).into(), origin: setting.origin.clone(), problem });
                     None
                 }
             }
@@ -230,5 +232,4 @@ fn check_allowed(path: &Path, allowed: &AllowedPaths) -> Result<(), Miss> {
 }
 
 #[cfg(test)]
-#[path = "providers_tests.rs"]
 mod tests;

@@ -120,3 +120,10 @@ fn all_errors_are_told_with_key_origin_and_expectation() {
         ]
     );
 }
+
+mod anything;
+mod backend;
+mod files;
+mod listeners;
+mod login;
+mod unused;

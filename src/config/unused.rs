@@ -57,13 +57,19 @@ fn matches(known: &str, key: &str) -> bool {
     if known.ends_with('.') { key.starts_with(known) } else { key == known }
 }
 
+/// The key if it looks like one. A line that lost its continuation may be a piece of a password.
+pub(super) fn shown_key(key: &str) -> &str {
+    let looks_like_one = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if looks_like_one { key } else { "[hidden]" }
+}
+
 /// Warns of each explicit key without effect; never shows a value.
 pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint]) {
     let explicit = reader.settings.iter().filter(|(_, setting)| setting.explicit);
     let mut warnings = Vec::new();
     for (key, setting) in explicit {
         if let Some(why) = why_unused(reader, endpoints, key) {
-            warnings.push(format!("{key} ({}): {why}", setting.origin));
+            warnings.push(format!("{} ({}): {why}", shown_key(key), setting.origin));
         }
     }
     reader.warnings.extend(warnings);

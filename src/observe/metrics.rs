@@ -50,6 +50,32 @@ metrics! {
 }
 
 impl Metrics {
+    /// A connection was accepted and is served.
+    pub fn connection_opened(&self) {
+        Self::add(&self.connections_open, 1);
+    }
+
+    /// It has ended.
+    pub fn connection_closed(&self) {
+        self.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A client proved who it is.
+    pub fn authentication_succeeded(&self) {
+        Self::add(&self.authentications_successful_total, 1);
+    }
+
+    /// A client did not.
+    pub fn authentication_failed(&self) {
+        Self::add(&self.authentications_failed_total, 1);
+    }
+
+    /// Bytes of a connection that has ended.
+    pub fn bytes_moved(&self, from_clients: u64, to_clients: u64) {
+        Self::add(&self.bytes_received_total, from_clients);
+        Self::add(&self.bytes_sent_total, to_clients);
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);

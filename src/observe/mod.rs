@@ -1,7 +1,9 @@
 //! What an operator sees: the log and the counters.
 
+mod closed;
 mod log;
 mod metrics;
 
+pub use closed::Closed;
 pub use log::{LogGuard, init_log};
 pub use metrics::Metrics;

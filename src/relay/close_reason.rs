@@ -50,6 +50,11 @@ impl CloseReason {
         Self::BadResponse(error.0)
     }
 
+    /// Whether the client may still be there, sending and reading.
+    pub fn leaves_the_client(&self) -> bool {
+        !matches!(self, Self::ClientClosed | Self::ClientIo(_))
+    }
+
     /// A short fixed name, for metric labels.
     pub fn as_str(&self) -> &'static str {
         match self {

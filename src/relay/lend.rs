@@ -50,7 +50,6 @@ impl Buffer {
         &self.bytes[self.cleared..self.end]
     }
 
-
     /// Bytes that may be sent on.
     pub fn to_send(&self) -> &[u8] {
         &self.bytes[self.start..self.cleared]

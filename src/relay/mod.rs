@@ -55,8 +55,9 @@ pub struct RelayRules {
 }
 
 /// How a relayed connection ended.
-#[derive(Debug)]
 pub struct Relayed {
+    /// The client's side, to be closed.
+    pub client: Transport,
     /// Why.
     pub reason: CloseReason,
     /// Bytes that came from the client.
@@ -152,7 +153,8 @@ impl Relay {
             })
             .await
         };
-        Relayed { reason, bytes_in: self.bytes_in, bytes_out: self.bytes_out }
+        let Self { client, bytes_in, bytes_out, .. } = self;
+        Relayed { client, reason, bytes_in, bytes_out }
     }
 
     fn idle_limit(&self) -> Option<Duration> {

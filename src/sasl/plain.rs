@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroize;
 
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
@@ -140,6 +141,10 @@ impl ServerExchange for AwaitMessage {
             .0
             .judge(&token)
             .map(|principal| Step::Success { token: Bytes::new(), verified: Verified { principal } });
+        // It holds a password, and the gate keeps no other reference to it.
+        if let Ok(mut token) = token.try_into_mut() {
+            token[..].zeroize();
+        }
         Box::pin(future::ready(verdict))
     }
 }

@@ -43,11 +43,16 @@ impl<'a, S> Channel<'a, S> {
         (&self.inbound[LENGTH_PREFIX..LENGTH_PREFIX + len], &mut self.outbound)
     }
 
-    /// Drops a frame of `len` bytes. It may have held a password: its bytes are wiped.
+    /// Drops a frame of `len` bytes.
     pub(super) fn consume(&mut self, len: usize) {
-        self.inbound[..LENGTH_PREFIX + len].zeroize();
         self.inbound.advance(LENGTH_PREFIX + len);
         self.consumed_any = true;
+    }
+
+    /// Drops a frame of `len` bytes that may hold a password, and wipes it.
+    pub(super) fn consume_token(&mut self, len: usize) {
+        self.inbound[..LENGTH_PREFIX + len].zeroize();
+        self.consume(len);
     }
 
     /// Appends an answer.
@@ -137,5 +142,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<'_, S> {
             self.outbound = BytesMut::new();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn memory_follows_what_has_arrived_and_not_what_was_promised() {
+        // H-005: half a mebibyte promised, 4 bytes sent.
+        let (mut client, mut server) = tokio::io::duplex(1 << 20);
+        let mut channel = Channel::new(&mut server, 524_288);
+        assert_eq!((channel.inbound.capacity(), channel.outbound.capacity()), (0, 0));
+        client.write_all(&[0, 8, 0, 0, 1, 2, 3, 4]).await.expect("write");
+        assert_eq!(channel.fill().await.ok(), Some(8));
+        assert_eq!(channel.buffered_frame().ok(), Some(None));
+        assert!(channel.inbound.capacity() <= 64, "{}", channel.inbound.capacity());
+        // Twice what was sent at most, while it arrives.
+        client.write_all(&[0; 524_284]).await.expect("write");
+        let mut sent = 8;
+        while channel.buffered_frame().ok() == Some(None) {
+            sent += channel.fill().await.expect("read");
+            assert!(channel.inbound.capacity() <= 2 * sent.max(64), "{}", channel.inbound.capacity());
+        }
+        assert_eq!(sent, 4 + 524_288);
+        // And nothing of it is kept while the next frame is waited for.
+        channel.consume(524_288);
+        client.write_all(&[0]).await.expect("write");
+        assert_eq!(channel.fill().await.ok(), Some(1));
+        assert!(channel.inbound.capacity() <= KEEP_CAPACITY, "{}", channel.inbound.capacity());
+    }
+
+    #[tokio::test]
+    async fn a_sent_answer_leaves_no_great_buffer() {
+        let (_client, mut server) = tokio::io::duplex(1 << 20);
+        let mut channel = Channel::new(&mut server, 1);
+        channel.answer(&[0; 5000]);
+        assert!(channel.flush().await.is_ok());
+        assert_eq!((channel.counts(), channel.outbound.capacity()), ((0, 5000), 0));
     }
 }

@@ -42,7 +42,7 @@ impl Exchange {
         loop {
             let len = channel.frame().await?;
             let (token, answer) = self.token(channel.parts(len).0)?;
-            channel.consume(len);
+            channel.consume_token(len);
             match judge(self.state.step(token), channel).await? {
                 Ok(Step::Challenge { token, next }) => {
                     answer.put_token(channel.outbound(), &token);

@@ -1,6 +1,6 @@
 //! The programs under test: started on free loopback ports, accounted by /proc, stopped by their own process ids.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -48,7 +48,8 @@ pub struct Proc {
 impl Proc {
     /// Starts `command` with its output in `log`, and waits until `ready`.
     fn start(name: &'static str, command: &mut Command, log: &Path, ready: impl Fn() -> bool) -> Res<Self> {
-        let out = File::create(log)?;
+        // Opened to append: a second process of the same program may write there while the first still does.
+        let out = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out).spawn();
         let child = child.map_err(|e| format!("{name} cannot be started ({:?}): {e}", command.get_program()))?;
         let mut proc = Self { name, child };
@@ -161,7 +162,6 @@ impl Places {
                 data = data.display(),
             ),
         )?;
-        let _ = fs::remove_dir_all(&data);
         let bin = self.kafka_home.join("bin");
         let format = Command::new(bin.join("kafka-storage.sh"))
             .args(["format", "--standalone", "-t", "doorkeeper-bench-00000", "-c"])

@@ -54,7 +54,9 @@ struct Bench<'a> {
 }
 
 pub fn run(plan: &Plan) -> Res<Figures> {
-    std::fs::create_dir_all(&plan.places.work)?;
+    let work = &plan.places.work;
+    let _ = std::fs::remove_dir_all(work);
+    std::fs::create_dir_all(work)?;
     let kafka = plan.places.start_kafka()?;
     let (doorkeeper, doorkeeper_addr) = plan.places.start_doorkeeper(kafka.plain)?;
     let (haproxy, haproxy_addr) = plan.places.start_haproxy(kafka.plain)?;
@@ -63,7 +65,7 @@ pub fn run(plan: &Plan) -> Res<Figures> {
         node_behind(doorkeeper_addr, kafka.plain)?,
         Endpoint { addr: haproxy_addr, login: false },
     ];
-    let data = plan.places.work.join("kafka-data");
+    let data = work.join("kafka-data");
     let mut bench =
         Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, endpoints, figures: Figures::default(), topics: 0 };
     let outcome = bench.all();

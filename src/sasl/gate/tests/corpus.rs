@@ -357,3 +357,52 @@ async fn other_protocols() {
     }
     run(b"\0\0\0\x08\x04\xd2\x16\x2f").await.assert_refused(Deadline, &[], DEADLINE);
 }
+
+/// A client and a gate over loopback TCP: the gate's result, and what `client` gave.
+async fn over_tcp<T>(client: impl AsyncFnOnce(tokio::net::TcpStream) -> T) -> (Result<Authenticated, GateFailure>, T) {
+    let acceptor = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bind");
+    let address = acceptor.local_addr().expect("address");
+    let rules = rules(plain_only().await);
+    let (versions, peer) = (api_versions(), peer());
+    let gate = async {
+        let (mut server, _) = acceptor.accept().await.expect("accept");
+        authenticate(&mut server, &rules, &versions, &peer).await
+    };
+    let client = async {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("connect");
+        client(stream).await
+    };
+    tokio::join!(gate, client)
+}
+
+#[tokio::test]
+async fn a_reset_inside_a_frame() {
+    // H-032.
+    let (result, ()) = over_tcp(async |mut client| {
+        client.write_all(&hdr1(18, 0, &[])[..6]).await.expect("write");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("linger");
+    })
+    .await;
+    let failure = result.expect_err("refused");
+    assert_eq!((failure.reason, failure.bytes_in, failure.bytes_out), (PeerClosed, 6, 0));
+}
+
+#[tokio::test]
+async fn urgent_data_is_not_in_the_stream() {
+    // H-033.
+    let input = [hdr1(18, 0, &[]), hs("PLAIN"), sa(ALICE)].concat();
+    let expected = [&av_ok(0)[..], HS_OK, &sa_ok(1)].concat();
+    let (result, sent) = over_tcp(async |mut client| {
+        client.write_all(&input[..6]).await.expect("write");
+        let urgent = socket2::SockRef::from(&client).send_out_of_band(b"!").expect("urgent");
+        assert_eq!(urgent, 1);
+        client.write_all(&input[6..]).await.expect("write");
+        let mut sent = vec![0; expected.len()];
+        client.read_exact(&mut sent).await.expect("read");
+        sent
+    })
+    .await;
+    assert!(result.is_ok());
+    assert_eq!(sent, expected);
+}
