@@ -52,18 +52,13 @@ pub fn next() -> u8 {
 /// The first port of `len` neighbours that are free at `host`, below the range that the system gives to outgoing connections.
 pub fn free_ports(host: Ipv4Addr, from: u16, len: u16) -> Result<u16> {
     let mut first = from;
-    'block: while first < 32_000 {
-        let mut held = Vec::new();
-        for port in first..first + len {
-            match TcpListener::bind(SocketAddr::from((host, port))) {
-                Ok(socket) => held.push(socket),
-                Err(_) => {
-                    first = port + 1;
-                    continue 'block;
-                }
-            }
+    while first < 32_000 {
+        let block: Vec<_> =
+            (first..first + len).map(|port| TcpListener::bind(SocketAddr::from((host, port)))).collect();
+        match block.iter().rposition(|socket| socket.is_err()) {
+            None => return Ok(first),
+            Some(taken) => first += taken as u16 + 1,
         }
-        return Ok(first);
     }
     Err(format!("no {len} free ports in a row at {host}"))
 }

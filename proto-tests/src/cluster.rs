@@ -185,7 +185,7 @@ impl Cluster {
             jaas = jaas(),
             data = data.display(),
         );
-        fs::write(b.dir.join("server.properties"), text).context("write the broker's configuration")
+        fs::write(b.file(), text).context("write the broker's configuration")
     }
 
     fn format(&self, b: &Broker) -> Result<()> {
@@ -193,7 +193,7 @@ impl Cluster {
             self.brokers.iter().zip(DIRECTORY_IDS).map(|(b, dir)| format!("{}@{}:{dir}", b.id, b.controller)).collect();
         let mut command = self.tool("kafka-storage.sh");
         command.args(["format", "-t", CLUSTER_ID, "--initial-controllers", &voters.join(","), "-c"]);
-        command.arg(b.dir.join("server.properties"));
+        command.arg(b.file());
         process::run("kafka-storage", command, "", Duration::from_secs(120))?.ok().context("format a broker")?;
         Ok(())
     }
@@ -215,6 +215,11 @@ impl Broker {
         })
     }
 
+    /// Its server.properties.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join("server.properties")
+    }
+
     fn process(&self) -> MutexGuard<'_, Option<Background>> {
         self.process.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -223,7 +228,7 @@ impl Broker {
     pub fn start(&self, home: &Path) -> Result<()> {
         let mut command = process::command(home.join("bin/kafka-server-start.sh"));
         command
-            .arg(self.dir.join("server.properties"))
+            .arg(self.file())
             .env("KAFKA_HEAP_OPTS", "-Xms128m -Xmx640m")
             .env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto");
         let log = self.dir.join("broker.log");

@@ -3,7 +3,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
@@ -29,6 +31,7 @@ pub struct Seen {
 pub struct Standin {
     pub at: SocketAddr,
     seen: Arc<Mutex<Seen>>,
+    stalled: Arc<AtomicBool>,
 }
 
 impl Standin {
@@ -40,7 +43,7 @@ impl Standin {
 
     pub fn start(at: SocketAddr) -> Result<Standin> {
         let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
-        let standin = Standin { at, seen: Arc::default() };
+        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default() };
         let accepting = standin.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -50,6 +53,11 @@ impl Standin {
             }
         });
         Ok(standin)
+    }
+
+    /// From now on it reads nothing more, until told otherwise.
+    pub fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
     }
 
     pub fn seen(&self) -> Seen {
@@ -64,6 +72,9 @@ impl Standin {
 
     fn serve(&self, mut stream: TcpStream) -> Option<()> {
         loop {
+            while self.stalled.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             let mut size = [0; 4];
             stream.read_exact(&mut size).ok()?;
             let mut body = vec![0; u32::from_be_bytes(size) as usize];

@@ -12,6 +12,8 @@ use proto_tests::{Result, progress, scratch};
 mod big;
 #[path = "all/clients.rs"]
 mod clients;
+#[path = "all/configuration.rs"]
+mod configuration;
 #[path = "all/equivalence.rs"]
 mod equivalence;
 #[path = "all/gate.rs"]
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         relay::trials(),
         big::trials(),
         lifecycle::trials(),
+        configuration::trials(),
         reliability::trials(),
         gate::trials(),
         hostile::trials(),
@@ -85,6 +88,11 @@ fn stop() {
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }
+}
+
+/// A trial that needs no real Kafka.
+fn free(name: &str, body: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || Ok(body()?))
 }
 
 /// A trial that needs the backend with all brokers up.

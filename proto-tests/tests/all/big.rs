@@ -39,7 +39,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// Sends the big record; gives the checksum and size of the batch.
 fn produce(conn: &mut Conn, name: &str) -> Result<(u32, usize)> {
-    let value: Vec<u8> = (0..VALUE).map(|i| (i * 2_654_435_761usize >> 13) as u8).collect();
+    let value: Vec<u8> = (0..VALUE).map(|i| ((i * 2_654_435_761usize) >> 13) as u8).collect();
     let bytes = batch(&[&value]);
     let (sum, sent) = (crc32c(&bytes[21..]), bytes.len());
     let seen = conn.call(9, &requests::produce(name, 0, 1, bytes.into()))?;

@@ -11,9 +11,9 @@ use proto_tests::hostile::hex;
 use proto_tests::standin::Standin;
 use proto_tests::wire::bytes::{authenticate, cat, framed, handshake, hdr1, i16s, i32s, string};
 use proto_tests::wire::{Conn, End, requests};
-use proto_tests::{Result, check, check_eq, wait_for};
+use proto_tests::{Result, check, check_eq, progress, wait_for};
 
-use crate::steady;
+use crate::{free, steady};
 
 const KEYS: std::ops::RangeInclusive<i16> = -1..=100;
 const VERSIONS: [i16; 6] = [-1, 0, 1, 3, 9, 99];
@@ -30,17 +30,35 @@ enum Progress {
 
 pub fn trials() -> Vec<Trial> {
     let mut all = Vec::new();
-    for progress in [Progress::Connected, Progress::AskedVersions, Progress::ShookHands] {
-        all.push(Trial::test(format!("gate::front::every_api_when_{progress:?}"), move || {
-            Ok(no_byte_passes(progress)?)
-        }));
+    for stage in [Progress::Connected, Progress::AskedVersions, Progress::ShookHands] {
+        all.push(free(&format!("gate::front::every_api_when_{stage:?}"), move || no_byte_passes(stage)));
     }
     all.push(steady("gate::kafka::every_api_when_Connected", |cluster| {
         sweep(cluster.brokers[0].sasl, Progress::Connected)
     }));
-    all.push(Trial::test("gate::front::wrong_password_and_what_follows", || Ok(wrong_password()?)));
-    all.push(Trial::test("gate::front::after_login_only_broker_apis_pass", || Ok(after_login()?)));
+    all.push(free("gate::front::wrong_password_and_what_follows", wrong_password));
+    all.push(free("gate::front::after_login_only_broker_apis_pass", after_login));
+    all.push(free("gate::front::a_thousand_promises_cost_no_memory", promises));
     all
+}
+
+/// A thousand clients announce half a MiB each and send four bytes of it (H-005): nothing is set aside for a promise.
+fn promises() -> Result<()> {
+    const CLIENTS: usize = 1000;
+    let (front, standin) = counted()?;
+    let before = front.process.resident()?;
+    let mut conns = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut conn = Conn::open(front.sasl())?;
+        conn.send(&[0, 8, 0, 0, 0, 18, 0, 0])?;
+        conns.push(conn);
+    }
+    // All have been accepted and read: the next one is served.
+    Conn::login(front.sasl(), "alice", "alice-secret")?;
+    let each = front.process.resident()?.saturating_sub(before) / CLIENTS as u64;
+    check!(each < 48 << 10, "each promise costs {each} bytes");
+    progress(format!("a connection that has promised half a MiB costs {each} bytes"));
+    untouched(&standin)
 }
 
 /// A doorkeeper before a counting stand-in, settled: it has learned what it wants to know.
@@ -55,11 +73,11 @@ fn counted() -> Result<(Front, Standin)> {
     Ok((front, standin))
 }
 
-fn no_byte_passes(progress: Progress) -> Result<()> {
+fn no_byte_passes(stage: Progress) -> Result<()> {
     let (mut front, standin) = counted()?;
     let before = standin.seen();
     let begin = Instant::now();
-    sweep(front.sasl(), progress)?;
+    sweep(front.sasl(), stage)?;
     let during = begin.elapsed();
     let after = standin.seen();
     // Doorkeeper looks after its own knowledge of the cluster: an idle stretch of the same length says how often.

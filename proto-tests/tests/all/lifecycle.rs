@@ -14,15 +14,15 @@ use proto_tests::{Context, Result, check, check_eq, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::steady;
+use crate::{free, steady};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        Trial::test("lifecycle::backend_down_at_start", || Ok(backend_down_at_start()?)),
-        Trial::test("lifecycle::idle_clients_do_not_hold_up_a_stop", || Ok(idle_clients()?)),
-        Trial::test("lifecycle::check_names_key_and_line", || Ok(check_names()?)),
-        Trial::test("lifecycle::broker_outside_the_ranges_is_a_warning", || Ok(outside_the_ranges()?)),
-        Trial::test("lifecycle::deadline_and_failure_delay_by_default", || Ok(defaults()?)),
+        free("lifecycle::backend_down_at_start", backend_down_at_start),
+        free("lifecycle::idle_clients_do_not_hold_up_a_stop", idle_clients),
+        free("lifecycle::check_names_key_and_line", check_names),
+        free("lifecycle::broker_outside_the_ranges_is_a_warning", outside_the_ranges),
+        free("lifecycle::deadline_and_failure_delay_by_default", defaults),
         steady("lifecycle::sigterm_drains", drains),
         steady("lifecycle::second_sigterm_ends_at_once", second_signal),
         steady("lifecycle::shutdown_timeout_ends_the_drain", drain_times_out),
@@ -248,10 +248,7 @@ fn outside_the_ranges() -> Result<()> {
     let front =
         Spec::new(&standin.at.to_string())?.set("listener.name.sasl_plaintext.node.id.ranges", "5-9").start()?;
     wait_for("a warning", Duration::from_secs(20), || {
-        let told = front
-            .log()?
-            .iter()
-            .any(|l| l["level"] == "WARN" && l["node_id"] == 1 || l["level"] == "ERROR" && l["node_id"] == 1);
+        let told = front.log()?.iter().any(|l| (l["level"] == "WARN" || l["level"] == "ERROR") && l["node_id"] == 1);
         if told { Ok(()) } else { Err(front.process.output()) }
     })
 }
@@ -302,7 +299,7 @@ fn check_names() -> Result<()> {
         let place = format!("{}:{}", path.display(), lines + 1);
         let place_in_words = format!("line {}", lines + 1);
         let placed = text.contains(&place) || text.contains(&place_in_words);
-        if !said.code.is_some_and(|c| c != 0) || !text.contains(key) || !placed {
+        if said.code.is_none_or(|c| c == 0) || !text.contains(key) || !placed {
             wrong.push(format!("{what}: exit {:?}, says {text:?}", said.code));
         }
     }

@@ -8,6 +8,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, FindCoordinatorRequest, Metad
 use libtest_mimic::Trial;
 use proto_tests::cluster::Cluster;
 use proto_tests::front::Spec;
+use proto_tests::standin::Standin;
 use proto_tests::wire::bytes::{authenticate, handshake};
 use proto_tests::wire::records::batch;
 use proto_tests::wire::requests::{self, metadata, text};
@@ -15,7 +16,7 @@ use proto_tests::wire::{Conn, End, frame_of};
 use proto_tests::{Context, Result, check, check_eq, wait_for};
 
 use crate::shared_front::{self, SharedFront};
-use crate::steady;
+use crate::{free, steady};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         shared_front::trial("relay::one_byte_segments", one_byte_segments),
         shared_front::trial("relay::slow_reader_stops_nobody_else", slow_reader),
         shared_front::trial("relay::broken_batches_are_the_brokers_to_judge", broken_batches),
+        free("relay::a_backend_that_stops_reading", stalled_backend),
         steady("relay::clients_that_vanish_leave_nothing", vanish),
     ]
 }
@@ -244,4 +246,29 @@ fn vanish(cluster: &Cluster) -> Result<()> {
         let now = front.descriptors()?;
         if now <= before { Ok(()) } else { Err(format!("{now} open, {during} during, {before} before")) }
     })
+}
+
+/// The backend takes nothing more: the client has to wait, and doorkeeper keeps almost nothing.
+fn stalled_backend() -> Result<()> {
+    let standin = Standin::start(Standin::reserve()?)?;
+    let front = Spec::new(&standin.at.to_string())?.start()?;
+    let mut conn = Conn::login(front.node(1), "alice", "alice-secret")?;
+    conn.call(12, &metadata(&[]))?;
+    let before = front.process.resident()?;
+    standin.stall(true);
+    // 200 MB in frames of 1 MB; far more than sockets and pipes on the way can hold.
+    let frame = frame_of(9, 1, &requests::produce("x", 0, 1, batch(&[&vec![b's'; 1 << 20]]).into()))?;
+    let mut stream = conn.stream().try_clone().context("a second handle")?;
+    stream.set_write_timeout(Some(Duration::from_secs(3))).context("set a time limit")?;
+    let mut sent = 0;
+    while sent < 200 && std::io::Write::write_all(&mut stream, &frame).is_ok() {
+        sent += 1;
+    }
+    check!(sent < 100, "{sent} MB were taken from the client while the backend took none");
+    let grown = front.process.resident()?.saturating_sub(before);
+    check!(grown < 8 << 20, "doorkeeper grew by {} KiB before a backend that does not read", grown >> 10);
+    // It serves others meanwhile, as far as they need no backend.
+    check!(Conn::login(front.sasl(), "bob", "bob-secret").is_ok(), "no login beside a stalled backend");
+    standin.stall(false);
+    Ok(())
 }
