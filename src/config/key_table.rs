@@ -87,10 +87,12 @@ keys! {
          read from it.";
     SOCKET_REQUEST_MAX_BYTES = "socket.request.max.bytes", Int(1), Fixed("104857600"), Broker, false,
         "The largest request in bytes of an authenticated client.";
-    SOCKET_SEND_BUFFER_BYTES = "socket.send.buffer.bytes", Int(-1), Fixed("102400"), Broker, false,
-        "The send buffer (SO_SNDBUF) in bytes of clients' sockets; -1 leaves the operating system's.";
-    SOCKET_RECEIVE_BUFFER_BYTES = "socket.receive.buffer.bytes", Int(-1), Fixed("102400"), Broker, false,
-        "The receive buffer (SO_RCVBUF) in bytes of clients' sockets; -1 leaves the operating system's.";
+    SOCKET_SEND_BUFFER_BYTES = "socket.send.buffer.bytes", Int(-1), Fixed("-1"), Broker, false,
+        "The send buffer (SO_SNDBUF) in bytes of clients' sockets; -1 leaves it to the operating system, which grows it as a \
+         connection needs. Kafka's default is 102400; a fixed size costs throughput.";
+    SOCKET_RECEIVE_BUFFER_BYTES = "socket.receive.buffer.bytes", Int(-1), Fixed("-1"), Broker, false,
+        "The receive buffer (SO_RCVBUF) in bytes of clients' sockets; -1 leaves it to the operating system, which grows it as \
+         a connection needs. Kafka's default is 102400; a fixed size costs throughput.";
     SOCKET_LISTEN_BACKLOG_SIZE = "socket.listen.backlog.size", Int(1), Fixed("4096"), Broker, false,
         "How many connections the kernel queues before they are accepted. Kafka's default is 50; ours is larger so that a \
          storm of logins, such as after a restart, loses no client. The kernel caps it (`net.core.somaxconn`).";

@@ -84,8 +84,8 @@ fn a_sasl_listener_loads_with_kafkas_defaults() {
     assert_eq!(millis(config.failed_authentication_delay), 100);
     assert_eq!(millis(config.authentication_timeout), 15_000);
     assert_eq!(config.max_in_flight_requests, 1000);
-    assert_eq!(config.socket.send_buffer_bytes, Some(102_400));
-    assert_eq!(config.socket.receive_buffer_bytes, Some(102_400));
+    assert_eq!(config.socket.send_buffer_bytes, None);
+    assert_eq!(config.socket.receive_buffer_bytes, None);
     assert_eq!(config.socket.listen_backlog_size, 4096);
     assert_eq!(millis(config.shutdown_timeout), 30_000);
     assert!(config.worker_threads >= 1);

@@ -126,7 +126,7 @@ fn walk_all(program: &Program, frame: &[u8], visitor: &mut impl schema::Visitor)
 }
 
 /// An output that is a copy of its input but for the places that were replaced.
-pub(self) struct Edit<'a> {
+struct Edit<'a> {
     input: &'a [u8],
     out: &'a mut Vec<u8>,
     start: usize,

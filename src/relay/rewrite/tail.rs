@@ -25,10 +25,8 @@ pub fn rewrite_tail(
 ) -> Result<(), Malformed> {
     let mut reader = Reader::new(tail);
     let mut array = Vec::new();
-    if !endpoints_are_tagged {
-        if !rewrite_array(&mut reader, addresses, learn, &mut array)? {
-            return Ok(());
-        }
+    if !endpoints_are_tagged && !rewrite_array(&mut reader, addresses, learn, &mut array)? {
+        return Ok(());
     }
     let mut tags = Vec::new();
     let count = reader.uvarint()?;
