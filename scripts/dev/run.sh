@@ -151,6 +151,7 @@ else
     wait_for "first request as alice" 60 "$doorkeeper_pid" run/log/first-request.log first_request
     print_commands both
 fi
+echo "$doorkeeper_pid ${kafka_pid:-}" >run/pids
 tail -n +1 -f run/log/doorkeeper.log &
 tail_pid=$!
 children=("$doorkeeper_pid")
