@@ -18,9 +18,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Target, Topology};
+use crate::backend::Topology;
 use crate::config::SecurityProtocol;
-use crate::listener::{Addresses, ConnectionPermit};
+use crate::listener::{Addresses, ConnectionPermit, Target};
 use crate::observe::{Closed, Metrics};
 use crate::relay::{Relay, RelayRules, Relayed, Transport};
 use crate::sasl::gate::GateFailureReason;

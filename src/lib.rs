@@ -21,4 +21,8 @@ pub mod backend;
 pub mod config;
 pub mod observe;
 pub mod secret;
+mod socket;
 pub mod wire;
+
+#[cfg(test)]
+mod layers_tests;

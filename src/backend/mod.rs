@@ -5,14 +5,13 @@ mod topology;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::config::{BackendConfig, HostPort};
 
-pub use topology::{BrokerWatcher, Target, Topology};
+pub use topology::{BrokerWatcher, Topology};
 
 /// Why no backend connection could be had.
 #[derive(Debug, thiserror::Error)]
@@ -37,19 +36,6 @@ pub enum ConnectError {
     Malformed(String),
 }
 
-/// Keep-alive probes start after so much silence; a peer that answers none of them counts as gone.
-pub(crate) const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
-pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-pub(crate) const KEEPALIVE_RETRIES: u32 = 3;
-
-/// Small frames leave at once, and a peer that vanished is noticed.
-fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let keepalive =
-        TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
-    SockRef::from(stream).set_tcp_keepalive(&keepalive)
-}
-
 /// Dials `address` and logs in, all within the set-up timeout.
 async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);
@@ -70,6 +56,8 @@ async fn dial(address: &HostPort) -> io::Result<TcpStream> {
         Ok(ip) => TcpStream::connect(SocketAddr::new(ip, address.port)).await?,
         Err(_) => TcpStream::connect((address.host.as_str(), address.port)).await?,
     };
-    set_socket_options(&stream)?;
+    // Small frames leave at once.
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_keepalive(&crate::socket::keepalive())?;
     Ok(stream)
 }

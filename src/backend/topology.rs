@@ -14,23 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConnectError, connect, login};
 use crate::config::{BackendConfig, HostPort};
-use crate::relay::api_table;
-use crate::wire::api_versions::ApiVersions;
+use crate::listener::Target;
+use crate::wire::api_versions::{ApiVersionRange, ApiVersions};
 use crate::wire::{ErrorCode, metadata};
-
-/// Which broker a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Whichever answers: the client came by the bootstrap port.
-    Any,
-    /// The broker with this node id.
-    Node(i32),
-}
 
 /// What is known of the backend.
 #[derive(Debug)]
 pub struct Topology {
     config: BackendConfig,
+    /// The versions of an API that the front offers, if any.
+    offered: fn(i16) -> Option<(i16, i16)>,
     brokers: ArcSwap<BTreeMap<i32, HostPort>>,
     api_versions: ArcSwap<ApiVersions>,
     cluster_id: std::sync::OnceLock<String>,
@@ -48,16 +41,20 @@ pub trait BrokerWatcher: Send + Sync + std::fmt::Debug {
 }
 
 impl Topology {
-    /// Knows nothing yet but where to ask; [`Topology::run`] asks.
-    pub fn new(config: BackendConfig, on_broker: Box<dyn BrokerWatcher>) -> Self {
-        let everything = api_table::API_TABLE.iter().filter_map(|row| {
-            let (min, max) = api_table::offered(row.key)?;
-            Some(crate::wire::api_versions::ApiVersionRange { api_key: row.key, min, max })
-        });
+    /// Knows nothing yet but where to ask; [`Topology::run`] asks. `offered` gives the versions of an API key that the front
+    /// offers.
+    pub fn new(
+        config: BackendConfig,
+        offered: fn(i16) -> Option<(i16, i16)>,
+        on_broker: Box<dyn BrokerWatcher>,
+    ) -> Self {
+        let range = |api_key| offered(api_key).map(|(min, max)| ApiVersionRange { api_key, min, max });
+        let everything = (0..i16::MAX).filter_map(range).collect();
         Self {
             config,
+            offered,
             brokers: ArcSwap::default(),
-            api_versions: ArcSwap::from_pointee(ApiVersions::new(everything.collect(), Default::default())),
+            api_versions: ArcSwap::from_pointee(ApiVersions::new(everything, Default::default())),
             cluster_id: std::sync::OnceLock::new(),
             other_cluster: AtomicBool::new(false),
             reachable: tokio::sync::watch::Sender::new(false),
@@ -192,7 +189,7 @@ impl Topology {
         }
         let frame = login::read_frame(stream, name).await?;
         let metadata = metadata::decode_response(frame).map_err(|_| malformed())?;
-        self.api_versions.store(Arc::new(versions.intersect(api_table::offered)));
+        self.api_versions.store(Arc::new(versions.intersect(self.offered)));
 
         let cluster_id = metadata.cluster_id;
         let other = *self.cluster_id.get_or_init(|| cluster_id.clone()) != cluster_id;

@@ -2,6 +2,15 @@
 
 use crate::config::{HostPort, ListenerConfig};
 
+/// Which broker a port stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Whichever answers: it is the listener's own port, the bootstrap.
+    Any,
+    /// The broker with this node id.
+    Node(i32),
+}
+
 /// The addresses that clients of one listener are told: one host, a bootstrap port and a port for each node id in range.
 ///
 /// The mapping depends on the configuration alone, so it is the same after every restart.

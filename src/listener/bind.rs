@@ -3,10 +3,9 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Addresses;
-use crate::backend::Target;
+use super::{Addresses, Target};
 use crate::config::{HostPort, ListenerConfig, ListenerName, SocketOptions};
 
 /// A bound port that listens, and which broker it stands for.
@@ -86,7 +85,7 @@ fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<StdListener>
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit these from the listening one, which saves their system calls at each accept.
     socket.set_tcp_nodelay(true)?;
-    set_keepalive(&socket)?;
+    socket.set_tcp_keepalive(&crate::socket::keepalive())?;
     if let Some(bytes) = options.send_buffer_bytes {
         socket.set_send_buffer_size(bytes as usize)?;
     }
@@ -97,12 +96,4 @@ fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<StdListener>
     socket.listen(i32::try_from(options.listen_backlog_size).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-fn set_keepalive(socket: &Socket) -> io::Result<()> {
-    let keepalive = TcpKeepalive::new()
-        .with_time(crate::backend::KEEPALIVE_TIME)
-        .with_interval(crate::backend::KEEPALIVE_INTERVAL)
-        .with_retries(crate::backend::KEEPALIVE_RETRIES);
-    SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }

@@ -24,8 +24,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{ConnectError, Target, Topology};
-use crate::listener::Addresses;
+use crate::backend::{ConnectError, Topology};
+use crate::listener::{Addresses, Target};
 use crate::session::Session;
 
 pub use close_reason::CloseReason;

@@ -8,26 +8,26 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ListenerLimiter, PerIpLimitReached, Port};
+use super::workers::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
+use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};
 use crate::observe::Metrics;
 use crate::sasl::Peer;
-use crate::server::Placement;
 
 /// What a port accepts by; all ports of a listener count together.
 #[derive(Clone)]
-pub(crate) struct Rules {
-    pub(crate) listener: ListenerName,
-    pub(crate) context: Arc<ListenerContext>,
-    pub(crate) limiter: ListenerLimiter,
+pub(super) struct Rules {
+    pub(super) listener: ListenerName,
+    pub(super) context: Arc<ListenerContext>,
+    pub(super) limiter: ListenerLimiter,
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts on one port until `stop`.
-pub(crate) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: &CancellationToken) -> io::Result<()> {
+pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: &CancellationToken) -> io::Result<()> {
     let socket = TcpListener::from_std(port.socket)?;
     let mut failing = false;
     loop {
