@@ -15,7 +15,7 @@ base=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 find_binary() {
     local candidate
-    for candidate in "${DOORKEEPER_BIN:-}" "$base/bin/doorkeeper" "$base/target/release/doorkeeper"; do
+    for candidate in "${DOORKEEPER_BIN:-}" "$base/bin/doorkeeper" "${CARGO_TARGET_DIR:-$base/target}/release/doorkeeper"; do
         if [ -n "$candidate" ] && [ -x "$candidate" ]; then
             printf '%s\n' "$candidate"
             return

@@ -37,7 +37,7 @@ for tool in "$@"; do
     pip) python3 -m pip --version >/dev/null 2>&1 || want python3-pip python3-venv ;;
     venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || want python3-venv ;;
     go) have go || want golang-go ;;
-    node) have node || want nodejs npm ;;
+    node) have node || want nodejs ;;
     *) have "$tool" || want "$tool" ;;
     esac
 done

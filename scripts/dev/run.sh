@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 config=${CONFIG:-etc/server.properties}
 kafka_port=${KAFKA_PORT:-9092}
-binary=${DOORKEEPER_BIN:-target/release/doorkeeper}
+binary=${DOORKEEPER_BIN:-${CARGO_TARGET_DIR:-target}/release/doorkeeper}
 # The listener's address is the configuration's: the first entry of `listeners`.
 listener=$(sed -n 's/^[[:space:]]*listeners[[:space:]]*[=:][[:space:]]*[A-Za-z0-9_]*:\/\/\([^,[:space:]]*\).*/\1/p' "$config" | tail -n 1)
 listener_port=${listener##*:}
@@ -97,7 +97,8 @@ start_doorkeeper() {
     refuse_taken "$listener_port" "doorkeeper" "Stop what uses it, or change the listener in $config."
     setsid "$binary" serve "$config" --override "backend.bootstrap.servers=$backend" >run/log/doorkeeper.log 2>&1 </dev/null &
     doorkeeper_pid=$!
-    wait_for "starting doorkeeper on $front" 30 "$doorkeeper_pid" run/log/doorkeeper.log answers "$front"
+    wait_for "starting doorkeeper on $front" 30 "$doorkeeper_pid" run/log/doorkeeper.log \
+        grep -qE '( ready$|"ready")' run/log/doorkeeper.log
 }
 
 # shellcheck disable=SC2317 # called by wait_for
@@ -136,7 +137,8 @@ TEXT
 [ -x "$binary" ] || die "$binary is not there: type make first."
 mkdir -p run/log
 trap stop_all EXIT
-trap 'exit 130' INT
+# Ctrl-C is how one ends this.
+trap 'exit 0' INT
 trap 'exit 143' TERM HUP
 if [ -n "${BACKEND:-}" ]; then
     backend=$BACKEND
@@ -151,6 +153,7 @@ else
     wait_for "first request as alice" 60 "$doorkeeper_pid" run/log/first-request.log first_request
     print_commands both
 fi
+echo "$doorkeeper_pid ${kafka_pid:-}" >run/pids
 tail -n +1 -f run/log/doorkeeper.log &
 tail_pid=$!
 children=("$doorkeeper_pid")

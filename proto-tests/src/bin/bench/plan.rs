@@ -23,8 +23,9 @@ pub struct Plan {
 pub const PARTS: [&str; 7] = ["produce", "consume", "requests", "latency", "logins", "idle", "storm"];
 
 const USAGE: &str = "usage: bench quick|full --kafka DIR --doorkeeper FILE --haproxy FILE --work DIR [--write FILE]
-             [--only PART,...] [--rounds N]
-parts: produce consume requests latency logins idle storm. The document is written only by a full run of all parts.";
+             [--only PART,...] [--rounds N] [--override key=value]...
+parts: produce consume requests latency logins idle storm. The document is written only by a full run of all parts.
+--override goes to doorkeeper, to try out what a setting does; nothing is written then either.";
 
 impl Plan {
     pub fn from_args() -> Res<Self> {
@@ -35,7 +36,7 @@ impl Plan {
             _ => return Err(USAGE.into()),
         };
         let (mut kafka, mut doorkeeper, mut haproxy, mut work) = (None, None, None, None);
-        let (mut write_to, mut only, mut rounds) = (None, Vec::new(), None);
+        let (mut write_to, mut only, mut rounds, mut overrides) = (None, Vec::new(), None, Vec::new());
         while let Some(flag) = args.next() {
             let value = args.next().ok_or(USAGE)?;
             match flag.as_str() {
@@ -45,6 +46,7 @@ impl Plan {
                 "--work" => work = Some(PathBuf::from(value)),
                 "--write" => write_to = Some(PathBuf::from(value)),
                 "--rounds" => rounds = Some(value.parse()?),
+                "--override" => overrides.push(value),
                 "--only" => only = value.split(',').map(str::to_string).collect(),
                 _ => return Err(USAGE.into()),
             }
@@ -52,11 +54,13 @@ impl Plan {
         if let Some(unknown) = only.iter().find(|part| !PARTS.contains(&part.as_str())) {
             return Err(format!("no part is called {unknown}\n{USAGE}").into());
         }
+        let plain = only.is_empty() && overrides.is_empty();
         let places = Places {
             kafka_home: kafka.ok_or(USAGE)?,
             doorkeeper: doorkeeper.ok_or(USAGE)?,
             haproxy: haproxy.ok_or(USAGE)?,
             work: std::path::absolute(work.ok_or(USAGE)?)?,
+            overrides,
         };
         let seconds = Duration::from_secs;
         Ok(Self {
@@ -66,7 +70,7 @@ impl Plan {
             small: seconds(if quick { 2 } else { 4 }),
             latency: seconds(if quick { 5 } else { 10 }),
             logins: if quick { 4_000 } else { 10_000 },
-            write_to: write_to.filter(|_| !quick && only.is_empty()),
+            write_to: write_to.filter(|_| !quick && plain),
             only,
         })
     }

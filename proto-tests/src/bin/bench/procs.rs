@@ -130,6 +130,8 @@ pub struct Places {
     pub doorkeeper: PathBuf,
     pub haproxy: PathBuf,
     pub work: PathBuf,
+    /// key=value for doorkeeper.
+    pub overrides: Vec<String>,
 }
 
 pub struct Kafka {
@@ -196,7 +198,10 @@ impl Places {
         )?;
         let proc = Proc::start(
             "doorkeeper",
-            Command::new(&self.doorkeeper).arg("serve").arg(&file),
+            Command::new(&self.doorkeeper)
+                .arg("serve")
+                .arg(&file)
+                .args(self.overrides.iter().flat_map(|setting| ["--override", setting])),
             &self.work.join("doorkeeper.log"),
             || answers(local(port)),
         )?;
