@@ -106,7 +106,7 @@ pub fn put_authenticate_request(out: &mut BytesMut, version: i16, correlation_id
 pub struct AuthenticateResponse<'a> {
     /// [`ErrorCode::NONE`] as long as the exchange goes well.
     pub error: ErrorCode,
-    /// Null on success.
+    /// On success an empty string, not null: so a broker writes it.
     pub error_message: Option<&'a str>,
     /// The server's token; empty where the mechanism has none.
     pub token: &'a [u8],
@@ -117,7 +117,7 @@ pub struct AuthenticateResponse<'a> {
 impl<'a> AuthenticateResponse<'a> {
     /// A good answer with the server's token.
     pub fn ok(token: &'a [u8], session_lifetime_ms: i64) -> Self {
-        Self { error: ErrorCode::NONE, error_message: None, token, session_lifetime_ms }
+        Self { error: ErrorCode::NONE, error_message: Some(""), token, session_lifetime_ms }
     }
 
     /// A failure.

@@ -71,7 +71,7 @@ fn hs_ok(name: &str) -> Vec<u8> {
 /// A SaslAuthenticate v1 answer with a token.
 fn sa_token(token: &[u8]) -> Vec<u8> {
     let length = (token.len() as u32).to_be_bytes();
-    frame([&[0, 0, 0, 1, 0, 0, 0xff, 0xff], &length[..], token, &[0; 8]].concat())
+    frame([&[0, 0, 0, 1, 0, 0, 0, 0], &length[..], token, &[0; 8]].concat())
 }
 
 #[tokio::test(start_paused = true)]

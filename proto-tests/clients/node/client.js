@@ -1,0 +1,53 @@
+// A client in pure JavaScript (kafkajs): produces, consumes in a group, and says what a wrong password gives.
+// Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP.
+const { Kafka, logLevel } = require('kafkajs')
+
+const RECORDS = 200
+const [bootstrap, user, password, topic, group] = process.argv.slice(2)
+
+const client = (pass, retries) =>
+  new Kafka({
+    clientId: 'proto-tests-node',
+    brokers: bootstrap.split(','),
+    sasl: { mechanism: 'plain', username: user, password: pass },
+    ssl: false,
+    logLevel: logLevel.NOTHING,
+    retry: { retries },
+  })
+
+async function main() {
+  const kafka = client(password, 5)
+  const producer = kafka.producer()
+  await producer.connect()
+  const messages = Array.from({ length: RECORDS }, (_, i) => ({ key: `k${i}`, value: `v${i}` }))
+  await producer.send({ topic, messages, acks: -1 })
+  await producer.disconnect()
+
+  const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 200 })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  const got = []
+  await new Promise((resolve, reject) => {
+    consumer.on(consumer.events.CRASH, e => reject(e.payload.error))
+    consumer.run({
+      eachMessage: async ({ message }) => {
+        got.push(`${message.key}=${message.value}`)
+        if (got.length === RECORDS) resolve()
+      },
+    })
+  })
+  await consumer.disconnect()
+  got.sort()
+  console.log(`consumed ${got.length} distinct ${new Set(got).size} first ${got[0]} last ${got[got.length - 1]}`)
+
+  const admin = client('wrong-pass-canary', 0).admin()
+  await admin.connect().then(
+    () => console.log('wrong password: accepted'),
+    e => console.log(`wrong password: ${e.name}: ${e.message}`),
+  )
+}
+
+main().then(() => process.exit(0), e => {
+  console.log('failed:', e)
+  process.exit(1)
+})

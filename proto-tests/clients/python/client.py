@@ -1,0 +1,66 @@
+"""librdkafka (through confluent-kafka): produces, consumes in a group, commits in a transaction, and says what a wrong password
+gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP."""
+
+import sys
+import time
+
+from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
+
+RECORDS = 200
+bootstrap, user, password, topic, group = sys.argv[1:6]
+
+
+def config(**more):
+    base = {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanisms": "PLAIN",
+        "sasl.username": user,
+        "sasl.password": password,
+    }
+    return base | {key.replace("_", "."): value for key, value in more.items()}
+
+
+def produce():
+    producer = Producer(config(transactional_id="tx-" + group, linger_ms=5))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, key="aborted", value="aborted")
+    producer.abort_transaction(30)
+    producer.begin_transaction()
+    for i in range(RECORDS):
+        producer.produce(topic, key=f"k{i}", value=f"v{i}")
+    producer.commit_transaction(30)
+
+
+def consume():
+    consumer = Consumer(config(group_id=group, auto_offset_reset="earliest", enable_auto_commit=False))
+    consumer.subscribe([topic])
+    got = []
+    end = time.monotonic() + 40
+    while len(got) < RECORDS and time.monotonic() < end:
+        message = consumer.poll(0.5)
+        if message is None:
+            continue
+        if message.error():
+            raise RuntimeError(message.error())
+        got.append(f"{message.key().decode()}={message.value().decode()}")
+    consumer.commit(asynchronous=False)
+    consumer.close()
+    got.sort()
+    print(f"consumed {len(got)} distinct {len(set(got))} first {got[0]} last {got[-1]}")
+
+
+def wrong_password():
+    said = []
+    admin = AdminClient(config() | {"sasl.password": "wrong-pass-canary", "error_cb": said.append})
+    end = time.monotonic() + 30
+    while not any(e.code() == KafkaError._AUTHENTICATION for e in said) and time.monotonic() < end:
+        admin.poll(0.2)
+    print("wrong password:", "; ".join(sorted({e.str() for e in said if e.code() == KafkaError._AUTHENTICATION})))
+
+
+produce()
+consume()
+wrong_password()

@@ -1,0 +1,64 @@
+//! Addresses of this run. Everything lives in 127.0.0.0/8, and each role has its own second number, so that an address
+//! found in bytes or in a log tells whose it is:
+//!
+//! | address       | role                                         |
+//! |---------------|----------------------------------------------|
+//! | 127.77.run.n  | broker n of the backend                      |
+//! | 127.78.run.n  | the n-th doorkeeper                          |
+//! | 127.79.run.n  | the recording tap before the n-th doorkeeper |
+//! | 127.80.run.n  | a stand-in backend                           |
+//!
+//! `run` comes from the process id: two runs on one machine do not meet.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::Result;
+
+/// Ports of a doorkeeper listener: the bootstrap port and one for each of the node ids 0 to 31.
+pub const BLOCK: u16 = 33;
+
+fn run() -> u8 {
+    (std::process::id() % 254 + 1) as u8
+}
+
+pub fn broker(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 77, run(), n)
+}
+
+/// What every backend address of this run starts with, as text.
+pub fn broker_prefix() -> String {
+    format!("127.77.{}.", run())
+}
+
+pub fn front(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 78, run(), n)
+}
+
+pub fn tap(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 79, run(), n)
+}
+
+pub fn standin(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 80, run(), n)
+}
+
+/// A number for a doorkeeper, a tap or a stand-in, given once.
+pub fn next() -> u8 {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The first port of `len` neighbours that are free at `host`, below the range that the system gives to outgoing connections.
+pub fn free_ports(host: Ipv4Addr, from: u16, len: u16) -> Result<u16> {
+    let mut first = from;
+    while first < 32_000 {
+        let block: Vec<_> =
+            (first..first + len).map(|port| TcpListener::bind(SocketAddr::from((host, port)))).collect();
+        match block.iter().rposition(|socket| socket.is_err()) {
+            None => return Ok(first),
+            Some(taken) => first += taken as u16 + 1,
+        }
+    }
+    Err(format!("no {len} free ports in a row at {host}"))
+}

@@ -1,0 +1,187 @@
+//! A doorkeeper with a generated configuration.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::process::{self, Background, Output};
+use crate::{Context, Result, address, cluster, scratch};
+
+/// What a doorkeeper is started with. Starts from one SASL_PLAINTEXT listener with PLAIN and the users of [`cluster::USERS`].
+pub struct Spec {
+    n: u8,
+    host: Ipv4Addr,
+    port: u16,
+    lines: Vec<(String, String)>,
+    kafka_opts: Option<String>,
+}
+
+impl Spec {
+    /// A doorkeeper before that backend (`host:port,...`, a listener without authentication).
+    pub fn new(backend: &str) -> Result<Spec> {
+        let n = address::next();
+        let host = address::front(n);
+        let port = address::free_ports(host, 21_000, 2 * address::BLOCK)?;
+        let mut spec = Spec { n, host, port, lines: Vec::new(), kafka_opts: None };
+        Ok(spec
+            .set("listeners", &format!("SASL_PLAINTEXT://{host}:{port}"))
+            .set("sasl.enabled.mechanisms", "PLAIN")
+            .set("listener.name.sasl_plaintext.plain.sasl.jaas.config", &cluster::jaas())
+            .set("backend.bootstrap.servers", backend)
+            .take())
+    }
+
+    /// Sets a key; the last word counts.
+    pub fn set(&mut self, key: &str, value: &str) -> &mut Spec {
+        self.lines.retain(|(k, _)| k != key);
+        self.lines.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Leaves a key out.
+    pub fn unset(&mut self, key: &str) -> &mut Spec {
+        self.lines.retain(|(k, _)| k != key);
+        self
+    }
+
+    /// The environment variable in which Kafka's scripts take options of the JVM.
+    pub fn kafka_opts(&mut self, options: &str) -> &mut Spec {
+        self.kafka_opts = Some(options.to_owned());
+        self
+    }
+
+    pub fn take(&mut self) -> Spec {
+        Spec {
+            n: self.n,
+            host: self.host,
+            port: self.port,
+            lines: std::mem::take(&mut self.lines),
+            kafka_opts: self.kafka_opts.take(),
+        }
+    }
+
+    /// A second listener, without authentication, one block behind the first.
+    pub fn with_plaintext(&mut self) -> &mut Spec {
+        let (host, port) = (self.host, self.port);
+        self.set("listeners", &format!("SASL_PLAINTEXT://{host}:{port},PLAINTEXT://{host}:{}", port + address::BLOCK))
+    }
+
+    /// Tells clients to come to the tap's address, same ports.
+    pub fn advertised_at(&mut self, host: Ipv4Addr) -> &mut Spec {
+        let port = self.port;
+        self.set("advertised.listeners", &format!("SASL_PLAINTEXT://{host}:{port}"))
+    }
+
+    pub fn number(&self) -> u8 {
+        self.n
+    }
+
+    pub fn properties(&self) -> String {
+        self.lines.iter().map(|(k, v)| format!("{k}={v}\n")).collect()
+    }
+
+    /// Starts it and waits until it says that it is ready and that it has reached its backend.
+    pub fn start(&self) -> Result<Front> {
+        let mut front = self.launch()?;
+        front.process.wait_output("\"ready\"", Duration::from_secs(30))?;
+        front.process.wait_output("the backend is reachable", Duration::from_secs(30))?;
+        Ok(front)
+    }
+
+    /// Starts it without waiting.
+    pub fn launch(&self) -> Result<Front> {
+        let dir = scratch::dir(&format!("front-{}", self.n));
+        let file = dir.join("server.properties");
+        fs::write(&file, self.properties()).context("write doorkeeper's configuration")?;
+        let mut command = process::command(binary()?);
+        command.arg("serve").arg(&file).env("DOORKEEPER_LOG_FORMAT", "json").env_remove("KAFKA_OPTS");
+        if let Some(options) = &self.kafka_opts {
+            command.env("KAFKA_OPTS", options);
+        }
+        // A log for each start: what the last one said must not be taken for a word of this one.
+        let start = (1..).find(|i| !dir.join(format!("log.{i}")).exists()).unwrap_or(0);
+        let process = Background::start("doorkeeper", command, &dir.join(format!("log.{start}")))?;
+        Ok(Front { process, host: self.host, port: self.port })
+    }
+}
+
+/// A doorkeeper that runs. Dropping it kills it.
+pub struct Front {
+    pub process: Background,
+    host: Ipv4Addr,
+    port: u16,
+}
+
+impl Front {
+    /// The bootstrap port of the SASL_PLAINTEXT listener.
+    pub fn sasl(&self) -> SocketAddr {
+        (self.host, self.port).into()
+    }
+
+    /// The bootstrap port of the PLAINTEXT listener, where there is one.
+    pub fn plain(&self) -> SocketAddr {
+        (self.host, self.port + address::BLOCK).into()
+    }
+
+    /// The port of a node at the SASL_PLAINTEXT listener.
+    pub fn node(&self, id: i32) -> SocketAddr {
+        (self.host, self.port + 1 + id as u16).into()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.pid())).context("list descriptors")?.count())
+    }
+
+    /// Its log as JSON objects; a line that is none is an error.
+    pub fn log(&self) -> Result<Vec<Value>> {
+        self.process
+            .output()
+            .lines()
+            .map(|line| serde_json::from_str(line).context(format!("a log line is not JSON: {line:?}")))
+            .collect()
+    }
+}
+
+/// The program under test.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("DOORKEEPER_BIN") {
+        return Ok(path.into());
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| scratch::checkout().join("target"), PathBuf::from);
+    let newest = ["release", "debug"]
+        .iter()
+        .map(|profile| target.join(profile).join("doorkeeper"))
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max();
+    newest
+        .map(|(_, path)| path)
+        .ok_or_else(|| "no doorkeeper is built: run `cargo build` first or set DOORKEEPER_BIN".into())
+}
+
+/// Runs `doorkeeper ARGS` to its end.
+pub fn command(args: &[&str]) -> Result<Output> {
+    let mut command: Command = process::command(binary()?);
+    command.args(args).env_remove("KAFKA_OPTS");
+    process::run("doorkeeper", command, "", Duration::from_secs(30))
+}
+
+/// Runs `doorkeeper check` on a file with that text.
+pub fn check_file(name: &str, text: &str) -> Result<(PathBuf, Output)> {
+    let file: PathBuf = scratch::dir("check").join(name);
+    fs::write(&file, text).context("write a configuration")?;
+    let said = command(&["check", path_text(&file)])?;
+    Ok((file, said))
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().expect("the scratch directory's name is plain text")
+}

@@ -1,0 +1,137 @@
+//! A stand-in backend that counts: every connection, every byte, every frame. It answers what a front needs to learn of its
+//! cluster (one broker: itself), and whatever else it is asked it notes and answers with a closed connection.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use kafka_protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
+use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponseBroker};
+use kafka_protocol::messages::{BrokerId, ResponseHeader};
+use kafka_protocol::protocol::{Encodable, HeaderVersion};
+
+use crate::wire::requests::text;
+use crate::{Context, Result, address};
+
+/// What the stand-in has seen so far.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub connections: usize,
+    /// API key and version of each request.
+    pub requests: Vec<(i16, i16)>,
+    /// Everything that came in, one connection after another.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Clone)]
+pub struct Standin {
+    pub at: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    stalled: Arc<AtomicBool>,
+}
+
+impl Standin {
+    /// An address for a stand-in that does not listen yet.
+    pub fn reserve() -> Result<SocketAddr> {
+        let host = address::standin(address::next());
+        Ok((host, address::free_ports(host, 18_000, 1)?).into())
+    }
+
+    pub fn start(at: SocketAddr) -> Result<Standin> {
+        let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
+        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default() };
+        let accepting = standin.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                accepting.note(|seen| seen.connections += 1);
+                let serving = accepting.clone();
+                std::thread::spawn(move || serving.serve(stream));
+            }
+        });
+        Ok(standin)
+    }
+
+    /// From now on it reads nothing more, until told otherwise.
+    pub fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().map(|seen| seen.clone()).unwrap_or_default()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        if let Ok(mut seen) = self.seen.lock() {
+            note(&mut seen);
+        }
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        loop {
+            while self.stalled.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let mut size = [0; 4];
+            stream.read_exact(&mut size).ok()?;
+            let mut body = vec![0; u32::from_be_bytes(size) as usize];
+            stream.read_exact(&mut body).ok()?;
+            let mut head = Bytes::from(body.clone());
+            let (key, version, correlation) = (head.get_i16(), head.get_i16(), head.get_i32());
+            self.note(|seen| {
+                seen.requests.push((key, version));
+                seen.bytes.extend_from_slice(&body);
+            });
+            stream.write_all(&self.answer(key, version, correlation)?).ok()?;
+        }
+    }
+
+    fn answer(&self, key: i16, version: i16, correlation: i32) -> Option<Bytes> {
+        let (host, port) = (text(&self.at.ip().to_string()), i32::from(self.at.port()));
+        match key {
+            18 if version > 4 => encode(0, correlation, &ApiVersionsResponse::default().with_error_code(35)),
+            18 => {
+                // More than any broker offers, so that nothing is refused for want of an offer.
+                let rows = (0..=100).map(|k| {
+                    ApiVersion::default().with_api_key(k).with_min_version(0).with_max_version(if k == 18 {
+                        4
+                    } else {
+                        20
+                    })
+                });
+                encode(version, correlation, &ApiVersionsResponse::default().with_api_keys(rows.collect()))
+            }
+            3 => {
+                let broker =
+                    MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(host).with_port(port);
+                let reply = MetadataResponse::default()
+                    .with_brokers(vec![broker])
+                    .with_controller_id(BrokerId(1))
+                    .with_cluster_id(Some(text("standin")));
+                encode(version, correlation, &reply)
+            }
+            60 => {
+                let broker =
+                    DescribeClusterBroker::default().with_broker_id(BrokerId(1)).with_host(host).with_port(port);
+                let reply = DescribeClusterResponse::default()
+                    .with_brokers(vec![broker])
+                    .with_controller_id(BrokerId(1))
+                    .with_cluster_id(text("standin"));
+                encode(version, correlation, &reply)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn encode<M: Encodable + HeaderVersion>(version: i16, correlation: i32, body: &M) -> Option<Bytes> {
+    let mut out = BytesMut::zeroed(4);
+    ResponseHeader::default().with_correlation_id(correlation).encode(&mut out, M::header_version(version)).ok()?;
+    body.encode(&mut out, version).ok()?;
+    let size = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&size.to_be_bytes());
+    Some(out.freeze())
+}

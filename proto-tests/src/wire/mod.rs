@@ -1,0 +1,155 @@
+//! A raw client: a socket that sends what it is told, and looks at what comes back.
+
+pub mod bytes;
+pub mod records;
+pub mod requests;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use ::bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+
+use crate::{Context, Result, check_eq};
+
+/// How long any single answer may take before a trial gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to a Kafka listener, of a broker or of doorkeeper.
+pub struct Conn {
+    stream: TcpStream,
+    correlation: i32,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed (FIN) or reset.
+    Closed,
+    /// It was still open when the look ended.
+    Open,
+}
+
+/// All that came after the last send.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Every byte, sizes included.
+    pub bytes: Vec<u8>,
+    pub end: End,
+    /// From the call to the end of the connection (or of the look).
+    pub after: Duration,
+}
+
+impl Conn {
+    pub fn open(to: SocketAddr) -> Result<Conn> {
+        let stream = TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?;
+        stream.set_nodelay(true).context("set TCP_NODELAY")?;
+        stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;
+        stream.set_write_timeout(Some(PATIENCE)).context("set a time limit")?;
+        Ok(Conn { stream, correlation: 1 })
+    }
+
+    /// A connection on which PLAIN has succeeded.
+    pub fn login(to: SocketAddr, user: &str, password: &str) -> Result<Conn> {
+        let mut conn = Conn::open(to)?;
+        conn.handshake("PLAIN")?;
+        let reply = conn.call(1, &requests::plain(user, password))?;
+        check_eq!(reply.error_code, 0, "login of {user}: {:?}", reply.error_message);
+        Ok(conn)
+    }
+
+    /// SaslHandshake v1 that has to be accepted.
+    pub fn handshake(&mut self, mechanism: &str) -> Result<()> {
+        let reply = self.call(1, &requests::handshake(mechanism))?;
+        check_eq!(reply.error_code, 0, "SaslHandshake for {mechanism}");
+        Ok(())
+    }
+
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).context("send")
+    }
+
+    /// No more bytes from this side.
+    pub fn finish(&mut self) -> Result<()> {
+        self.stream.shutdown(Shutdown::Write).context("shut down the sending side")
+    }
+
+    /// Sends a typed request; gives its correlation id.
+    pub fn request<R: Request>(&mut self, version: i16, body: &R) -> Result<i32> {
+        let correlation = self.correlation;
+        self.correlation += 1;
+        let frame = frame_of(version, correlation, body)?;
+        self.send(&frame)?;
+        Ok(correlation)
+    }
+
+    /// The next answer, which has to be the one to `correlation`.
+    pub fn answer<R: Request>(&mut self, version: i16, correlation: i32) -> Result<R::Response> {
+        let mut frame = self.frame().context(format!("answer to api {} v{version}", R::KEY))?;
+        let header =
+            ResponseHeader::decode(&mut frame, R::Response::header_version(version)).context("answer header")?;
+        check_eq!(header.correlation_id, correlation, "correlation id of the answer to api {} v{version}", R::KEY);
+        let body = R::Response::decode(&mut frame, version).context(format!("answer to api {} v{version}", R::KEY))?;
+        check_eq!(frame.len(), 0, "bytes left behind the answer to api {} v{version}", R::KEY);
+        Ok(body)
+    }
+
+    pub fn call<R: Request>(&mut self, version: i16, body: &R) -> Result<R::Response> {
+        let correlation = self.request(version, body)?;
+        self.answer::<R>(version, correlation)
+    }
+
+    /// The next frame without its size.
+    pub fn frame(&mut self) -> Result<Bytes> {
+        let mut size = [0; 4];
+        self.stream.read_exact(&mut size).context("read a size")?;
+        let size = u32::from_be_bytes(size) as usize;
+        if size > 200 << 20 {
+            return Err(format!("a frame of {size} bytes is announced"));
+        }
+        let mut body = BytesMut::zeroed(size);
+        self.stream.read_exact(&mut body).context(format!("read a frame of {size} bytes"))?;
+        Ok(body.freeze())
+    }
+
+    /// Reads on until the peer closes or `limit` has passed.
+    pub fn outcome(&mut self, limit: Duration) -> Outcome {
+        let begin = Instant::now();
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 << 10];
+        loop {
+            let left = limit.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return Outcome { bytes, end: End::Open, after: begin.elapsed() };
+            }
+            let _ = self.stream.set_read_timeout(Some(left));
+            match self.stream.read(&mut chunk) {
+                Ok(0) => return Outcome { bytes, end: End::Closed, after: begin.elapsed() },
+                Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                Err(_) => return Outcome { bytes, end: End::Closed, after: begin.elapsed() },
+            }
+        }
+    }
+}
+
+/// A whole frame: size, header, body.
+pub fn frame_of<R: Request>(version: i16, correlation: i32, body: &R) -> Result<Bytes> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation)
+        .with_client_id(Some(StrBytes::from_static_str("proto-tests")));
+    let mut out = BytesMut::zeroed(4);
+    header.encode(&mut out, R::header_version(version)).context("encode a header")?;
+    body.encode(&mut out, version).context(format!("encode api {} v{version}", R::KEY))?;
+    let size = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&size.to_be_bytes());
+    Ok(out.freeze())
+}

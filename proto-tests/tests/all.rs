@@ -1,0 +1,105 @@
+//! All end-to-end trials in one binary: one backend, started once, and everything that it started ends with it.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Trial};
+use proto_tests::cluster::Cluster;
+use proto_tests::{Result, progress, scratch};
+
+#[path = "all/big.rs"]
+mod big;
+#[path = "all/clients.rs"]
+mod clients;
+#[path = "all/configuration.rs"]
+mod configuration;
+#[path = "all/equivalence.rs"]
+mod equivalence;
+#[path = "all/gate.rs"]
+mod gate;
+#[path = "all/harness.rs"]
+mod harness;
+#[path = "all/hostile/mod.rs"]
+mod hostile;
+#[path = "all/leaks.rs"]
+mod leaks;
+#[path = "all/lifecycle.rs"]
+mod lifecycle;
+#[path = "all/relay.rs"]
+mod relay;
+#[path = "all/reliability.rs"]
+mod reliability;
+#[path = "all/shared_front.rs"]
+mod shared_front;
+#[path = "all/tools.rs"]
+mod tools;
+
+fn main() -> ExitCode {
+    let mut args = Arguments::from_args();
+    // Two cores: more at once only makes every step slow enough to look broken.
+    args.test_threads = args.test_threads.or(Some(3));
+    let trials = [
+        harness::trials(),
+        equivalence::trials(),
+        clients::trials(),
+        tools::trials(),
+        leaks::trials(),
+        relay::trials(),
+        big::trials(),
+        lifecycle::trials(),
+        configuration::trials(),
+        reliability::trials(),
+        gate::trials(),
+        hostile::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if args.list {
+        return libtest_mimic::run(&args, trials).exit_code();
+    }
+    scratch::begin(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let mut conclusion = libtest_mimic::run(&args, trials);
+    // The tap has seen what all trials received; its verdict can only come last.
+    let leaks = libtest_mimic::run(
+        &args,
+        vec![Trial::test("leaks::tap_saw_no_backend_address", || Ok(shared_front::verdict()?))],
+    );
+    conclusion.num_failed += leaks.num_failed;
+    stop();
+    if conclusion.has_failed() {
+        progress(format!("logs are kept in {}", scratch::run_dir().display()));
+    } else {
+        scratch::end();
+    }
+    conclusion.exit_code()
+}
+
+static CLUSTER: OnceLock<Result<Arc<Cluster>>> = OnceLock::new();
+
+/// The backend; the first trial that asks starts it.
+fn cluster() -> Result<Arc<Cluster>> {
+    CLUSTER.get_or_init(|| Cluster::start().map(Arc::new)).clone()
+}
+
+fn stop() {
+    shared_front::stop();
+    if let Some(Ok(cluster)) = CLUSTER.get() {
+        cluster.brokers.iter().for_each(|b| b.kill());
+    }
+}
+
+/// A trial that needs no real Kafka.
+fn free(name: &str, body: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || Ok(body()?))
+}
+
+/// A trial that needs the backend with all brokers up.
+fn steady(name: &str, body: impl FnOnce(&Cluster) -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        let cluster = cluster()?;
+        let _steady = cluster.steady();
+        Ok(body(&cluster)?)
+    })
+}

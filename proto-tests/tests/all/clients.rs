@@ -1,0 +1,56 @@
+//! Clients of other languages, each in its own process: librdkafka (Python), pure Go, pure JavaScript.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use proto_tests::{Context, Result, check, check_eq, process, progress, scratch};
+
+use crate::shared_front;
+
+/// What each client makes of a wrong password.
+const CLIENTS: [(&str, &str); 3] = [
+    ("python", "Authentication failed: Invalid username or password"),
+    ("go", "Authentication failed: Invalid username or password"),
+    ("node", "Authentication failed: Invalid username or password"),
+];
+
+pub fn trials() -> Vec<Trial> {
+    CLIENTS
+        .into_iter()
+        .map(|(language, refusal)| {
+            shared_front::trial(&format!("clients::{language}"), move |cluster, shared| {
+                let topic = format!("clients-{language}");
+                cluster.create_topic(&topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], &[])?;
+                let client = prepare(language)?;
+                let mut words = client.split_whitespace();
+                let mut command = process::command(words.next().ok_or("no command")?);
+                command.args(words).args([
+                    &shared.bootstrap().to_string(),
+                    "alice",
+                    "alice-secret",
+                    &topic,
+                    &format!("group-{language}"),
+                ]);
+                let said = process::run(language, command, "", Duration::from_secs(120))?.ok()?;
+                let consumed = said.lines().find(|l| l.starts_with("consumed")).unwrap_or_default();
+                check_eq!(
+                    consumed,
+                    "consumed 200 distinct 200 first k0=v0 last k9=v9",
+                    "what {language} read:\n{said}"
+                );
+                let wrong = said.lines().find(|l| l.starts_with("wrong password:")).unwrap_or_default();
+                check!(wrong.contains(refusal), "a wrong password gives {wrong:?}");
+                Ok(())
+            })
+        })
+        .collect()
+}
+
+/// Builds or installs the client (once; kept in the cache) and gives its command.
+fn prepare(language: &str) -> Result<String> {
+    progress(format!("the {language} client: looking whether it is built"));
+    let mut command = process::command(scratch::checkout().join("proto-tests/clients/prepare.sh"));
+    command.arg(language);
+    let said = process::run("prepare.sh", command, "", Duration::from_secs(300))?;
+    Ok(said.ok().context(format!("prepare the {language} client"))?.trim().to_owned())
+}

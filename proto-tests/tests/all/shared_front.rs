@@ -1,0 +1,73 @@
+//! One doorkeeper that most trials share, with the recording tap before it: every byte that any client receives from it is
+//! looked at for backend addresses.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use libtest_mimic::Trial;
+use proto_tests::cluster::Cluster;
+use proto_tests::front::{Front, Spec};
+use proto_tests::tap::{self, Findings};
+use proto_tests::{Result, address, progress};
+
+pub struct SharedFront {
+    /// The doorkeeper itself.
+    pub front: Mutex<Front>,
+    pub findings: Arc<Findings>,
+    at: SocketAddr,
+}
+
+impl SharedFront {
+    /// Where clients connect: the tap's bootstrap port.
+    pub fn bootstrap(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Where clients find that node.
+    pub fn node(&self, id: i32) -> SocketAddr {
+        (self.at.ip(), self.at.port() + 1 + id as u16).into()
+    }
+}
+
+static SHARED: OnceLock<Result<SharedFront>> = OnceLock::new();
+
+pub fn get(cluster: &Cluster) -> Result<&'static SharedFront> {
+    SHARED
+        .get_or_init(|| {
+            let mut spec = Spec::new(&cluster.bootstrap())?;
+            let host = address::tap(spec.number());
+            let front = spec.advertised_at(host).start()?;
+            let findings = Arc::default();
+            tap::start(host, front.sasl(), &findings)?;
+            Ok(SharedFront { at: (host, front.port()).into(), front: Mutex::new(front), findings })
+        })
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+/// Ends the doorkeeper, if it was started.
+pub fn stop() {
+    if let Some(Ok(shared)) = SHARED.get()
+        && let Ok(mut front) = shared.front.lock()
+    {
+        front.process.stop();
+    }
+}
+
+/// A trial through the shared doorkeeper.
+pub fn trial(name: &str, body: impl FnOnce(&Cluster, &'static SharedFront) -> Result<()> + Send + 'static) -> Trial {
+    crate::steady(name, move |cluster| body(cluster, get(cluster)?))
+}
+
+/// What the tap saw, judged when every other trial is over: it can't be a trial among them.
+pub fn verdict() -> Result<(), String> {
+    let Some(Ok(shared)) = SHARED.get() else { return Ok(()) };
+    let count = |n: &std::sync::atomic::AtomicU64| n.load(std::sync::atomic::Ordering::Relaxed);
+    let (bytes, good) = (count(&shared.findings.bytes), count(&shared.findings.good));
+    progress(format!(
+        "the tap saw {} connections, {bytes} bytes to clients and {good} addresses of doorkeeper in them",
+        count(&shared.findings.connections)
+    ));
+    let wrong = shared.findings.wrong();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+}
