@@ -56,7 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crc32c_of_the_check_string() {
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283); // RFC 3720, appendix B.4, polynomial's check value
+    fn crc32c_is_castagnolis() {
+        // RFC 3720, appendix B.4: 32 bytes of zeroes, and of ones
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
     }
 }

@@ -34,6 +34,16 @@ pub fn describe(plan: &Plan) -> Res<Vec<(&'static str, String)>> {
     ])
 }
 
+/// CPU seconds that all programs on this machine have used since it started.
+pub fn busy() -> Res<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().ok_or("empty /proc/stat")?;
+    let ticks = line.split_whitespace().skip(1).map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
+    // user, nice, system, idle, iowait, irq, softirq
+    let busy = ticks.iter().take(7).sum::<u64>() - ticks[3] - ticks[4];
+    Ok(busy as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 fn first_line(command: &mut Command) -> String {
     let Ok(output) = command.output() else { return "unknown".into() };
     // java -version writes to stderr

@@ -39,9 +39,10 @@ fn run(plan: &Plan) -> Res<()> {
     procs::stop_on_signal()?;
     let figures = rounds::run(plan)?;
     let tables = report::tables(&figures);
-    println!("{tables}");
+    let quiet = report::quiet(&figures);
+    println!("{tables}{quiet}");
     if let Some(file) = &plan.write_to {
-        std::fs::write(file, report::document(plan, &machine::describe(plan)?, &tables))?;
+        std::fs::write(file, report::document(plan, &machine::describe(plan)?, &quiet, &tables))?;
         eprintln!("bench: written to {}", file.display());
     }
     Ok(())

@@ -87,14 +87,9 @@ impl Proc {
         if nanos == 0 { self.cpu_by_ticks() } else { Ok(nanos as f64 / 1e9) }
     }
 
-    /// utime + stime of /proc/PID/stat: threads that have ended count too, as a JVM's do.
+    /// The same by `cpu_by_ticks`.
     pub fn cpu_by_ticks(&self) -> Res<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The command's name, in parentheses, may hold blanks.
-        let rest = stat.rsplit_once(") ").ok_or("unreadable /proc/PID/stat")?.1;
-        let fields: Vec<&str> = rest.split(' ').collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+        cpu_by_ticks(&self.pid().to_string())
     }
 
     /// Proportional set size in bytes.
@@ -122,6 +117,16 @@ impl Drop for Proc {
         let pid = self.pid();
         RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != pid);
     }
+}
+
+/// utime + stime of /proc/PID/stat, in seconds: threads that have ended count too, as a JVM's do.
+pub fn cpu_by_ticks(pid: &str) -> Res<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The command's name, in parentheses, may hold blanks.
+    let rest = stat.rsplit_once(") ").ok_or("unreadable /proc/PID/stat")?.1;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Where the programs are and where their files go.

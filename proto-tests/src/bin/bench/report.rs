@@ -237,12 +237,20 @@ fn short(v: f64) -> String {
     }
 }
 
-pub fn document(plan: &Plan, machine: &[(&str, String)], tables: &str) -> String {
+/// How quiet the machine was, in a sentence.
+pub fn quiet(figures: &Figures) -> String {
+    let others = figures.others.max(0.0);
+    let judgement =
+        if others > 0.2 { ": **the machine was not quiet**; trust the ratios more than the figures" } else { "" };
+    format!("Other programs kept {others:.2} cores busy meanwhile{judgement}.\n")
+}
+
+pub fn document(plan: &Plan, machine: &[(&str, String)], quiet: &str, tables: &str) -> String {
     let mut out = String::from(HEAD);
     for (what, value) in machine {
         let _ = writeln!(out, "| {what} | {value} |");
     }
-    let _ = write!(out, "\nMedians of {} rounds.\n\n{tables}", plan.rounds);
+    let _ = write!(out, "\nMedians of {} rounds. {quiet}\n{tables}", plan.rounds);
     out.push_str(METHOD);
     out
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Conn, Endpoint};
 use crate::load::{self, Consumers, Filled, PARTITIONS, Producers, SETTLE, SHAPES, Shape};
 use crate::plan::Plan;
-use crate::procs::{Kafka, Proc};
-use crate::{Res, logins, small};
+use crate::procs::{self, Kafka, Proc};
+use crate::{Res, logins, machine, small};
 
 /// One of the three ways to Kafka. As an index it orders columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,15 +22,19 @@ pub const WAYS: [Way; 3] = [Way::Straight, Way::Doorkeeper, Way::HaProxy];
 
 /// What each round gave, by measure and way.
 #[derive(Default)]
-pub struct Figures(BTreeMap<(String, Way), Vec<f64>>);
+pub struct Figures {
+    taken: BTreeMap<(String, Way), Vec<f64>>,
+    /// Cores that programs which are not the bench's kept busy meanwhile.
+    pub others: f64,
+}
 
 impl Figures {
     fn add(&mut self, measure: impl Into<String>, way: Way, value: f64) {
-        self.0.entry((measure.into(), way)).or_default().push(value);
+        self.taken.entry((measure.into(), way)).or_default().push(value);
     }
 
     pub fn get(&self, measure: &str, way: Way) -> &[f64] {
-        self.0.get(&(measure.to_string(), way)).map_or(&[], Vec::as_slice)
+        self.taken.get(&(measure.to_string(), way)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -90,6 +94,19 @@ fn node_behind(front: SocketAddr, backend: SocketAddr) -> Res<Endpoint> {
 
 impl Bench<'_> {
     fn all(&mut self) -> Res<()> {
+        let (start, others) = (Instant::now(), self.others_busy()?);
+        self.every_round()?;
+        self.figures.others = (self.others_busy()? - others) / start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// CPU seconds of the machine without ours. The fresh processes of `idle` and `storm` count as others; they use little.
+    fn others_busy(&self) -> Res<f64> {
+        let ours = procs::cpu_by_ticks("self")? + self.kafka.proc.cpu_by_ticks()?;
+        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()?)
+    }
+
+    fn every_round(&mut self) -> Res<()> {
         let plan = self.plan;
         let filled = self.prepare()?;
         for round in 1..=plan.rounds {
