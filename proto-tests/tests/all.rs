@@ -34,6 +34,8 @@ mod reliability;
 mod shared_front;
 #[path = "all/tools.rs"]
 mod tools;
+#[path = "all/topology.rs"]
+mod topology;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         big::trials(),
         lifecycle::trials(),
         configuration::trials(),
+        topology::trials(),
         reliability::trials(),
         gate::trials(),
         hostile::trials(),
