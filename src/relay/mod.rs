@@ -217,6 +217,7 @@ impl Backend {
                 }
                 Self::Opening(opening) => {
                     let stream = ready!(opening.as_mut().poll(cx))?;
+                    tracing::debug!(broker = ?stream.peer_addr(), "backend connection opened");
                     *self = Self::Open(Transport::Plain(stream));
                 }
                 Self::Open(_) => break,

@@ -229,6 +229,7 @@ impl Relay {
             let correlation_id = peek.i32().map_err(short)?;
             let row = api_table::row_of(key).ok_or(CloseReason::UnknownApi(key))?;
             let whole = unread.len() >= LENGTH_PREFIX + size as usize;
+            tracing::trace!(api = row.name, version, correlation_id, size, "request");
 
             let answer = match row.handling {
                 Handling::Refuse(_) => return Err(CloseReason::RefusedApi(row.name)),
