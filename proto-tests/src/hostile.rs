@@ -80,7 +80,8 @@ pub enum Ending {
     Gone,
 }
 
-/// Runs every row that applies, some dozen at a time: most of the time they only wait.
+/// Runs every row that applies, some dozen at a time: most of the time they only wait. A few that failed are looked at once
+/// more, one by one: on a busy machine "at once" can take longer than the failure delay, a wrong outcome fails twice.
 pub fn run_all(cases: &[Case], at: impl Fn(&Case) -> Option<(SocketAddr, Expect)> + Sync) -> Vec<Result<()>> {
     let next = AtomicUsize::new(0);
     let verdicts: Mutex<Vec<Result<()>>> = Mutex::new(vec![Ok(()); cases.len()]);
@@ -98,7 +99,14 @@ pub fn run_all(cases: &[Case], at: impl Fn(&Case) -> Option<(SocketAddr, Expect)
             });
         }
     });
-    verdicts.into_inner().expect("no holder panics")
+    let mut verdicts = verdicts.into_inner().expect("no holder panics");
+    let failed: Vec<usize> = (0..cases.len()).filter(|i| verdicts[*i].is_err()).collect();
+    for i in failed.into_iter().take(8) {
+        if let Some((to, expect)) = at(&cases[i]) {
+            verdicts[i] = run(&cases[i], to, &expect).context(&cases[i].id);
+        }
+    }
+    verdicts
 }
 
 fn run(case: &Case, to: SocketAddr, expect: &Expect) -> Result<()> {
