@@ -1,19 +1,21 @@
 //! A SASL mechanism of one's own: clients log in with a one-time code that works once.
 //!
-//! `cargo run --example custom_mechanism` registers it, has it pass the check at start, and drives two logins by hand.
+//! `cargo run --example custom_mechanism` registers it, has it pass the check at start, and drives two logins by hand;
+//! with a `server.properties` that enables X-ONE-TIME-CODE as its argument it serves clients.
 
 use std::future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use doorkeeper::config::{JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
+use doorkeeper::config::{self, JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
 use doorkeeper::principal::KafkaPrincipal;
 use doorkeeper::sasl::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Registry, Rejection, ServerExchange, Step,
     Verified,
 };
 use doorkeeper::secret::Secret;
+use doorkeeper::server;
 
 struct OneTimeCode {
     name: MechanismName,
@@ -59,11 +61,22 @@ fn one_time_code(config: &MechanismConfig, _: &ListenerName) -> Result<Arc<dyn M
     Ok(Arc::new(OneTimeCode { name, code: Arc::new(Mutex::new(Some(Secret::new(code.as_str())))) }))
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut registry = Registry::with_builtin();
     registry.register("X-ONE-TIME-CODE", one_time_code)?;
+    match std::env::args().nth(1) {
+        Some(file) => {
+            let environment = |name: &str| std::env::var(name).ok();
+            let loaded = config::load(file.as_ref(), &[], &environment)?;
+            server::run(loaded.config, &registry)?;
+        }
+        None => tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(drive(&registry))?,
+    }
+    Ok(())
+}
 
+/// What the gate does with the mechanism, by hand.
+async fn drive(registry: &Registry) -> Result<(), Box<dyn std::error::Error>> {
     let listener = ListenerName::new("GUESTS");
     let enabled = MechanismConfig {
         name: "X-ONE-TIME-CODE".to_owned(),

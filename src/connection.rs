@@ -122,6 +122,7 @@ async fn identify(
         () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
     };
     listener.metrics.authentication_succeeded();
+    tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
     let bytes_in = bytes_in - unread.len() as u64;
     Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes_in, bytes_out })

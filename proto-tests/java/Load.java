@@ -56,7 +56,8 @@ public final class Load {
         for (int n : read) if (n > 1) doubled++;
         int all = 0;
         for (int n : read) all += n;
-        System.out.printf("verdict sent %d acknowledged %d read %d lost %d doubled %d errors %d%n", sent, acknowledged.size(), all, lost, doubled, errors.get());
+        System.out.println("verdict sent " + sent + " acknowledged " + acknowledged.size() + " read " + all + " lost " + lost
+            + " doubled " + doubled + " errors " + errors.get() + " end");
     }
 
     /** How often each number is in the topic, up to its present end. */

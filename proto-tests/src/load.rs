@@ -51,10 +51,10 @@ impl Load {
         said.lines().rev().find_map(|l| l.strip_prefix("acknowledged ")?.parse().ok()).unwrap_or(0)
     }
 
-    /// Ends the load and gives its verdict: `sent S acknowledged A read R lost L doubled D errors E`.
+    /// Ends the load and gives its verdict: `sent S acknowledged A read R lost L doubled D errors E end`.
     pub fn finish(mut self) -> Result<String> {
         let _ = fs::write(&self.stop, "");
-        self.process.wait_output("verdict ", Duration::from_secs(150))?;
+        self.process.wait_output(" end\n", Duration::from_secs(150))?;
         let said = self.process.output();
         Ok(said.lines().find_map(|l| l.strip_prefix("verdict ")).unwrap_or_default().to_owned())
     }

@@ -78,6 +78,8 @@ pub struct Relay {
     topology: Arc<Topology>,
     max_rewritten_response: u32,
     draining: bool,
+    /// The connection ends for this when everything before it is answered.
+    ending: Option<CloseReason>,
     /// Whether bytes have moved since it was last cleared.
     active: bool,
     bytes_in: u64,
@@ -106,6 +108,7 @@ impl Relay {
             addresses,
             topology,
             draining: false,
+            ending: None,
             active: false,
             bytes_in: 0,
             bytes_out: 0,
@@ -180,7 +183,7 @@ impl Relay {
         }
     }
 
-    fn is_done(&self) -> Option<CloseReason> {
+    fn is_done(&mut self) -> Option<CloseReason> {
         if !self.responses.is_flushed() {
             return None;
         }
@@ -189,6 +192,7 @@ impl Relay {
         }
         let answered = self.in_flight.is_empty() && self.requests.is_flushed();
         match answered {
+            true if self.ending.is_some() => self.ending.take(),
             true if self.requests.eof => Some(CloseReason::ClientClosed),
             true if self.draining && !self.requests.is_inside_a_request() => Some(CloseReason::Shutdown),
             _ => None,
@@ -213,6 +217,7 @@ impl Backend {
                 }
                 Self::Opening(opening) => {
                     let stream = ready!(opening.as_mut().poll(cx))?;
+                    tracing::debug!(broker = ?stream.peer_addr(), "backend connection opened");
                     *self = Self::Open(Transport::Plain(stream));
                 }
                 Self::Open(_) => break,

@@ -24,6 +24,9 @@ const MIN_REQUEST: u32 = 10;
 /// After a frame that was spliced the next read takes no more than this, so that the next frame's body stays in the kernel.
 const HEAD_READ: usize = 1024;
 
+/// Bytes of the front's own answers that may wait for a client before nothing more is read from it.
+const MAX_OWN_ANSWERS: usize = 64 * 1024;
+
 /// State of this direction.
 pub(super) struct Requests {
     pub(super) buffer: Option<Buffer>,
@@ -86,10 +89,15 @@ impl Relay {
                 }
             }
             if self.requests.discard_left == 0 && self.requests.frame_left == 0 {
-                match self.next_request()? {
-                    Next::Found => continue,
-                    Next::Hold => return Ok(()),
-                    Next::NeedMore => {}
+                match self.next_request() {
+                    Ok(Next::Found) => continue,
+                    Ok(Next::Hold) => return Ok(()),
+                    Ok(Next::NeedMore) => {}
+                    Err(reason) => {
+                        // As at a broker: the requests before it are answered, then the connection is closed.
+                        self.ending = Some(reason);
+                        continue;
+                    }
                 }
             }
             if self.requests.eof {
@@ -198,7 +206,10 @@ impl Relay {
     fn next_request(&mut self) -> Result<Next, CloseReason> {
         let mut found = Next::NeedMore;
         loop {
-            if self.in_flight.len() >= self.rules.max_in_flight as usize || self.draining {
+            let too_many = self.in_flight.len() >= self.rules.max_in_flight as usize;
+            // Answers of our own are not counted; a client that does not read them must not pile them up.
+            let unread_answers = self.responses.out.len() > MAX_OWN_ANSWERS;
+            if too_many || unread_answers || self.draining || self.ending.is_some() {
                 return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
             }
             let Some(buffer) = &mut self.requests.buffer else { return Ok(found) };
@@ -218,6 +229,7 @@ impl Relay {
             let correlation_id = peek.i32().map_err(short)?;
             let row = api_table::row_of(key).ok_or(CloseReason::UnknownApi(key))?;
             let whole = unread.len() >= LENGTH_PREFIX + size as usize;
+            tracing::trace!(api = row.name, version, correlation_id, size, "request");
 
             let answer = match row.handling {
                 Handling::Refuse(_) => return Err(CloseReason::RefusedApi(row.name)),

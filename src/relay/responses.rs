@@ -260,6 +260,7 @@ impl Relay {
         if request.correlation_id != correlation_id {
             return Err(CloseReason::BadResponse("wrong correlation id"));
         }
+        tracing::trace!(api = request.row.name, version = request.version, correlation_id, size, "response");
         let len = LENGTH_PREFIX + size as usize;
         match request.row.handling {
             Handling::Rewrite(Rewrite::StreamedNodeEndpoints) => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub trait Mechanism: Send + Sync {
     /// starts, and repeats it as the answer to every challenge; unless each ends in a rejection, the listener does not start.
     /// Override it if the default ones miss what is most likely to be wrong with the configuration; at least one is needed.
     fn must_reject(&self) -> Vec<Bytes> {
-        super::registry::made_up_credentials()
+        made_up_credentials()
     }
 }
 
@@ -140,3 +141,22 @@ pub struct Rejection(pub std::borrow::Cow<'static, str>);
 /// Which part of ours is down; for the log.
 #[derive(Clone, Debug)]
 pub struct Outage(pub &'static str);
+
+/// Why a mechanism could not be built from its configuration. The text must not hold a secret: it is printed at start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MechanismError(pub String);
+
+/// Made-up first messages that no mechanism may take as a login, for the check at start: none at all, a PLAIN login
+/// (RFC 4616) of a random user, a SCRAM one (RFC 5802), a bearer token (RFC 7628), and plain noise.
+pub fn made_up_credentials() -> Vec<Bytes> {
+    let random = || format!("{:016x}", RandomState::new().hash_one(0));
+    let (user, secret) = (random(), random());
+    vec![
+        Bytes::new(),
+        format!("\0{user}\0{secret}").into(),
+        format!("n,,n={user},r={secret}").into(),
+        format!("n,,\x01auth=Bearer {secret}\x01\x01").into(),
+        secret.into(),
+    ]
+}

@@ -12,6 +12,7 @@ mod registry;
 pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
 pub use mechanism::{
-    AuthnError, BoxFuture, Mechanism, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange, Step, Verified,
+    AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
+    Step, Verified, made_up_credentials,
 };
-pub use registry::{MechanismError, Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT, made_up_credentials};
+pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};

@@ -11,9 +11,9 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use super::mechanism::{
-    AuthnError, BoxFuture, Mechanism, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
+    AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
+    made_up_credentials,
 };
-use super::registry::{MechanismError, made_up_credentials};
 use crate::config::{ListenerName, MechanismConfig};
 use crate::principal::KafkaPrincipal;
 use crate::secret::Secret;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::mechanism::{AuthnError, Mechanism, MechanismName, Peer, Step};
+use super::mechanism::{AuthnError, Mechanism, MechanismError, MechanismName, Peer, Step};
 use super::plain;
 use crate::config::{ListenerName, MechanismConfig, SaslListenerConfig};
 
@@ -18,11 +17,6 @@ pub const SELF_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Rounds after which an exchange that neither accepts nor rejects has failed the check at start.
 const SELF_CHECK_MAX_ROUNDS: usize = 16;
-
-/// Why a mechanism could not be built from its configuration. The text must not hold a secret: it is printed at start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct MechanismError(pub String);
 
 /// Why the mechanisms of a listener could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -185,20 +179,6 @@ impl fmt::Debug for Mechanisms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.names()).finish()
     }
-}
-
-/// Made-up first messages that no mechanism may take as a login, for the check at start: none at all, a PLAIN login
-/// (RFC 4616) of a random user, a SCRAM one (RFC 5802), a bearer token (RFC 7628), and plain noise.
-pub fn made_up_credentials() -> Vec<Bytes> {
-    let random = || format!("{:016x}", RandomState::new().hash_one(0));
-    let (user, secret) = (random(), random());
-    vec![
-        Bytes::new(),
-        format!("\0{user}\0{secret}").into(),
-        format!("n,,n={user},r={secret}").into(),
-        format!("n,,\x01auth=Bearer {secret}\x01\x01").into(),
-        secret.into(),
-    ]
 }
 
 async fn self_check(mechanism: &dyn Mechanism, listener: &ListenerName) -> Result<(), &'static str> {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::workers::Placement;
+use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
 use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};

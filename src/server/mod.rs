@@ -5,6 +5,7 @@
 //! signals and waits for the end.
 
 mod accept;
+mod placement;
 mod workers;
 
 use std::collections::HashSet;

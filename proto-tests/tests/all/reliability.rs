@@ -107,7 +107,7 @@ fn sasl_backend(cluster: &Cluster) -> Result<()> {
 }
 
 fn no_loss(verdict: &str) -> Result<()> {
-    check!(verdict.contains(" lost 0 doubled 0 errors 0"), "the load says {verdict:?}");
+    check!(verdict.contains(" lost 0 doubled 0 errors 0 end"), "the load says {verdict:?}");
     Ok(())
 }
 

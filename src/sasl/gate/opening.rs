@@ -65,7 +65,8 @@ impl Opening {
         match header.api_key {
             api_key::API_VERSIONS => self.on_api_versions(header, body, out, offered).map(Opened::Waiting),
             api_key::SASL_HANDSHAKE => on_handshake(header, body, out, mechanisms).map(Opened::Chosen),
-            other => Err(Refusal::delayed(GateFailureReason::UnexpectedRequest).about(other)),
+            // Kafka 4.3 closes here without its failure delay, seen on a running broker: it is no failed authentication yet.
+            other => Err(Refusal::at_once(GateFailureReason::UnexpectedRequest).about(other)),
         }
     }
 
@@ -123,6 +124,6 @@ fn on_handshake(
 
 /// Clients of Kafka 0.9 begin with GSSAPI's first token; it starts with 0x60, which is no API key (KIP-43).
 fn gssapi_without_handshake(mechanisms: &Mechanisms) -> Result<Opened, Refusal> {
-    let gssapi = mechanisms.get(GSSAPI).ok_or_else(|| Refusal::delayed(GateFailureReason::MalformedRequest))?;
+    let gssapi = mechanisms.get(GSSAPI).ok_or_else(|| Refusal::at_once(GateFailureReason::MalformedRequest))?;
     Ok(Opened::Chosen(Chosen { mechanism: Arc::clone(gssapi), framing: Framing::Raw, frame_is_token: true }))
 }

@@ -126,7 +126,7 @@ async fn gssapi_may_begin_without_a_handshake() {
     assert_eq!(outcome.result.expect_err("refused").reason, GateFailureReason::MalformedRequest);
     // A Kafka request that does not belong is not a token.
     let outcome = run_with(&rules, &hdr1(3, 1, b"yes")).await;
-    outcome.assert_refused(GateFailureReason::UnexpectedRequest, &[], DELAY);
+    outcome.assert_refused(GateFailureReason::UnexpectedRequest, &[], AT_ONCE);
 }
 
 /// What a client is sent, with the times of arrival; it stops at the end of the stream.
