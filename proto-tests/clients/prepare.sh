@@ -35,6 +35,10 @@ build_python() {
     cp "$here/python/client.py" "$1/"
 }
 
+mkdir -p "${home%/*}"
+# Two callers at once: the second waits for the first and then finds the work done.
+exec 9>"${home%/*}/.lock"
+if command -v flock >/dev/null; then flock 9; fi
 if [ ! -e "$home/.ready" ]; then
     say "building the $language client, once"
     rm -rf "$home"

@@ -31,7 +31,12 @@ final class AdminRefusals {
             out.call("expire", () -> side.admin().expireDelegationToken(new byte[32]).expiryTimestamp().get());
             out.call("describe", () -> side.admin().describeDelegationToken().delegationTokens().get());
         });
-        Main.add("raft_voters", (side, out) -> out.call("remove", () -> side.admin().removeRaftVoter(77, new Uuid(7, 7)).all().get()));
+        Main.add("raft_voters", (side, out) -> {
+            out.call("remove", () -> side.admin().removeRaftVoter(77, new Uuid(7, 7)).all().get());
+            // Voter 1 is one already: nothing can change.
+            out.call("add", () -> side.admin().addRaftVoter(1, Uuid.fromString("dirA-of-proto-tests--A"),
+                Set.of(new RaftVoterEndpoint("CONTROLLER", "127.0.0.9", 9))).all().get());
+        });
         Main.add("unregister_broker", (side, out) -> out.call("77", () -> side.admin().unregisterBroker(77).all().get()));
         Main.add("update_features", (side, out) -> out.call("nonsense", () -> side.admin().updateFeatures(
             Map.of("nonsense.version", new FeatureUpdate((short) 1, FeatureUpdate.UpgradeType.UPGRADE)), new UpdateFeaturesOptions()).all().get()));
@@ -41,6 +46,7 @@ final class AdminRefusals {
             out.call("delete records", () -> side.admin().deleteRecords(Map.of(new TopicPartition(side.own("reads"), 99), RecordsToDelete.beforeOffset(1)),
                 new DeleteRecordsOptions().timeoutMs(3000)).all().get().getClass());
             out.call("describe group", () -> side.admin().describeConsumerGroups(List.of(side.own("unknown"))).all().get());
+            out.call("describe Streams group", () -> side.admin().describeStreamsGroups(List.of(side.own("unknown"))).all().get());
             out.call("delete group", () -> side.admin().deleteConsumerGroups(List.of(side.own("unknown"))).all().get());
             out.call("offsets of group", () -> side.admin().listConsumerGroupOffsets(side.own("unknown")).partitionsToOffsetAndMetadata().get());
             out.call("describe transaction", () -> side.admin().describeTransactions(List.of(side.own("unknown"))).all().get());

@@ -40,8 +40,9 @@ final class AdminWrites {
             side.admin().incrementalAlterConfigs(Map.of(topic, List.of(
                 new AlterConfigOp(new ConfigEntry("cleanup.policy", "compact"), AlterConfigOp.OpType.APPEND),
                 new AlterConfigOp(new ConfigEntry("retention.ms", ""), AlterConfigOp.OpType.DELETE)))).all().get();
-            Side.until("the change is seen", () -> value(side, topic, "cleanup.policy").contains("compact"));
-            out.line("policy " + value(side, topic, "cleanup.policy") + " retention " + value(side, topic, "retention.ms"));
+            Config changed = Side.eventually("the change is seen", () -> side.admin().describeConfigs(List.of(topic)).all().get().get(topic),
+                c -> c.get("cleanup.policy").value().contains("compact"));
+            out.line("policy " + changed.get("cleanup.policy").value() + " retention " + changed.get("retention.ms").value());
             out.call("odd value", () -> side.admin().incrementalAlterConfigs(Map.of(topic, List.of(
                 new AlterConfigOp(new ConfigEntry("retention.ms", "soon"), AlterConfigOp.OpType.SET)))).all().get());
         });
@@ -54,7 +55,7 @@ final class AdminWrites {
                 AlterConfigOp delete = new AlterConfigOp(new ConfigEntry("log.retention.ms", ""), AlterConfigOp.OpType.DELETE);
                 side.admin().incrementalAlterConfigs(Map.of(broker, List.of(delete))).all().get();
                 Side.until("the change back is seen", () -> !"987654321".equals(value(side, broker, "log.retention.ms")));
-                out.line("back at " + value(side, broker, "log.retention.ms"));
+                out.line("changed and changed back");
                 out.call("read-only key", () -> side.admin().incrementalAlterConfigs(Map.of(broker, List.of(
                     new AlterConfigOp(new ConfigEntry("broker.rack", "elsewhere"), AlterConfigOp.OpType.SET)))).all().get());
             }
@@ -73,8 +74,7 @@ final class AdminWrites {
             side.admin().alterPartitionReassignments(Map.of(p, Optional.of(new NewPartitionReassignment(List.of(2, 1))))).all().get();
             Side.until("the order is new", () -> side.admin().describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().get(0).replicas().get(0).id() == 2);
             out.line("elected " + side.admin().electLeaders(ElectionType.PREFERRED, Set.of(p)).partitions().get());
-            Side.until("2 leads", () -> leader(side, topic) == 2);
-            out.line("leader " + leader(side, topic));
+            out.line("leader " + Side.eventually("2 leads", () -> leader(side, topic), id -> id == 2));
         });
         Main.add("reassign", (side, out) -> {
             String topic = side.topic("moves", Map.of(0, List.of(1, 2)), Map.of());
@@ -92,15 +92,13 @@ final class AdminWrites {
             ClientQuotaEntity who = new ClientQuotaEntity(Map.of(ClientQuotaEntity.USER, side.own("quota-user")));
             side.admin().alterClientQuotas(List.of(new ClientQuotaAlteration(who, List.of(new ClientQuotaAlteration.Op("producer_byte_rate", 12345.0))))).all().get();
             ClientQuotaFilter filter = ClientQuotaFilter.containsOnly(List.of(ClientQuotaFilterComponent.ofEntity(ClientQuotaEntity.USER, side.own("quota-user"))));
-            Side.until("the quota is seen", () -> !side.admin().describeClientQuotas(filter).entities().get().isEmpty());
-            out.line(side.admin().describeClientQuotas(filter).entities().get().toString());
+            out.line(Side.eventually("the quota is seen", () -> side.admin().describeClientQuotas(filter).entities().get(), e -> !e.isEmpty()).toString());
             out.call("odd quota", () -> side.admin().alterClientQuotas(List.of(new ClientQuotaAlteration(who, List.of(new ClientQuotaAlteration.Op("nonsense", 1.0))))).all().get());
         });
         Main.add("scram_users", (side, out) -> {
             String user = side.own("scram-user");
             side.admin().alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(user, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), "pw"))).all().get();
-            Side.until("the user is seen", () -> side.admin().describeUserScramCredentials().users().get().contains(user));
-            out.line(side.admin().describeUserScramCredentials(List.of(user)).all().get().toString());
+            out.line(Side.eventually("the user is seen", () -> side.admin().describeUserScramCredentials(List.of(user)).all().get(), all -> !all.isEmpty()).toString());
             side.admin().alterUserScramCredentials(List.of(new UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256))).all().get();
             out.call("few iterations", () -> side.admin().alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(user, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 10), "pw"))).all().get());
             out.call("unknown", () -> side.admin().describeUserScramCredentials(List.of(side.own("nobody"))).description(side.own("nobody")).get());
@@ -120,7 +118,11 @@ final class AdminWrites {
             String topic = side.own("created");
             var id = side.admin().describeTopics(List.of(topic)).allTopicNames().get().get(topic).topicId();
             side.admin().deleteTopics(org.apache.kafka.common.TopicCollection.ofTopicIds(List.of(id))).all().get();
-            Side.until("it is gone", () -> !side.admin().listTopics().names().get().contains(topic));
+            Side.until("it is gone", () -> {
+                boolean seen = false;
+                for (int look = 0; look < 6; look++) seen |= side.admin().listTopics().names().get().contains(topic);
+                return !seen;
+            });
             out.call("again", () -> side.admin().deleteTopics(List.of(topic)).all().get());
             out.call("described", () -> side.admin().describeTopics(List.of(topic)).allTopicNames().get());
         });

@@ -1,3 +1,4 @@
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -6,6 +7,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Predicate;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
@@ -91,8 +93,8 @@ final class Side {
         Set<Boolean> good = new HashSet<>();
         until("topic " + topic + " settled", () -> {
             good.clear();
-            // A description comes from any broker: three looks in a row have to agree.
-            for (int look = 0; look < 3; look++) good.add(isSettled(topic, partitions));
+            // A description comes from any broker: six looks in a row have to agree.
+            for (int look = 0; look < 6; look++) good.add(isSettled(topic, partitions));
             return good.equals(Set.of(true));
         });
     }
@@ -105,6 +107,21 @@ final class Side {
         } catch (ExecutionException e) {
             return false;
         }
+    }
+
+    /** The first value that fits; brokers learn of a change one after another, and any of them may be the one that is asked. */
+    static <T> T eventually(String what, Callable<T> look, Predicate<T> fits) throws Exception {
+        List<T> last = new ArrayList<>();
+        until(what, () -> {
+            last.clear();
+            try {
+                last.add(look.call());
+            } catch (ExecutionException e) {
+                return false;
+            }
+            return fits.test(last.get(0));
+        });
+        return last.get(0);
     }
 
     static void until(String what, Callable<Boolean> holds) throws Exception {

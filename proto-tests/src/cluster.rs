@@ -176,7 +176,7 @@ impl Cluster {
              group.initial.rebalance.delay.ms=0\ngroup.consumer.min.heartbeat.interval.ms=500\n\
              group.share.min.heartbeat.interval.ms=500\n\
              broker.session.timeout.ms=6000\ncontrolled.shutdown.enable=true\n\
-             num.network.threads=2\nnum.io.threads=4\nbackground.threads=2\nlog.cleaner.enable=false\n\
+             num.network.threads=2\nnum.io.threads=4\nbackground.threads=2\nlog.cleaner.enable=false\nlog.retention.ms=-1\n\
              auto.leader.rebalance.enable=false\n",
             id = b.id,
             plain = b.plain,

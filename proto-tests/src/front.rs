@@ -17,7 +17,7 @@ pub struct Spec {
     host: Ipv4Addr,
     port: u16,
     lines: Vec<(String, String)>,
-    kafka_opts: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Spec {
@@ -26,7 +26,7 @@ impl Spec {
         let n = address::next();
         let host = address::front(n);
         let port = address::free_ports(host, 21_000, 2 * address::BLOCK)?;
-        let mut spec = Spec { n, host, port, lines: Vec::new(), kafka_opts: None };
+        let mut spec = Spec { n, host, port, lines: Vec::new(), environment: Vec::new() };
         Ok(spec
             .set("listeners", &format!("SASL_PLAINTEXT://{host}:{port}"))
             .set("sasl.enabled.mechanisms", "PLAIN")
@@ -48,9 +48,9 @@ impl Spec {
         self
     }
 
-    /// The environment variable in which Kafka's scripts take options of the JVM.
-    pub fn kafka_opts(&mut self, options: &str) -> &mut Spec {
-        self.kafka_opts = Some(options.to_owned());
+    /// Sets a variable of its environment.
+    pub fn env(&mut self, name: &str, value: &str) -> &mut Spec {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -60,7 +60,7 @@ impl Spec {
             host: self.host,
             port: self.port,
             lines: std::mem::take(&mut self.lines),
-            kafka_opts: self.kafka_opts.take(),
+            environment: std::mem::take(&mut self.environment),
         }
     }
 
@@ -99,9 +99,7 @@ impl Spec {
         fs::write(&file, self.properties()).context("write doorkeeper's configuration")?;
         let mut command = process::command(binary()?);
         command.arg("serve").arg(&file).env("DOORKEEPER_LOG_FORMAT", "json").env_remove("KAFKA_OPTS");
-        if let Some(options) = &self.kafka_opts {
-            command.env("KAFKA_OPTS", options);
-        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A log for each start: what the last one said must not be taken for a word of this one.
         let start = (1..).find(|i| !dir.join(format!("log.{i}")).exists()).unwrap_or(0);
         let process = Background::start("doorkeeper", command, &dir.join(format!("log.{start}")))?;

@@ -32,6 +32,14 @@ pub struct Standin {
     pub at: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     stalled: Arc<AtomicBool>,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What it tells of its cluster.
+#[derive(Clone)]
+struct Told {
+    brokers: Vec<(i32, SocketAddr)>,
+    cluster_id: &'static str,
 }
 
 impl Standin {
@@ -43,7 +51,8 @@ impl Standin {
 
     pub fn start(at: SocketAddr) -> Result<Standin> {
         let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
-        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default() };
+        let told = Arc::new(Mutex::new(Told { brokers: vec![(1, at)], cluster_id: "standin" }));
+        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default(), told };
         let accepting = standin.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -53,6 +62,20 @@ impl Standin {
             }
         });
         Ok(standin)
+    }
+
+    /// From now on it names these brokers; at first it names itself as broker 1.
+    pub fn tell_brokers(&self, brokers: &[(i32, SocketAddr)]) {
+        if let Ok(mut told) = self.told.lock() {
+            told.brokers = brokers.to_vec();
+        }
+    }
+
+    /// From now on it says that it belongs to that cluster.
+    pub fn tell_cluster(&self, id: &'static str) {
+        if let Ok(mut told) = self.told.lock() {
+            told.cluster_id = id;
+        }
     }
 
     /// From now on it reads nothing more, until told otherwise.
@@ -90,7 +113,9 @@ impl Standin {
     }
 
     fn answer(&self, key: i16, version: i16, correlation: i32) -> Option<Bytes> {
-        let (host, port) = (text(&self.at.ip().to_string()), i32::from(self.at.port()));
+        let told = self.told.lock().ok()?.clone();
+        let brokers =
+            told.brokers.iter().map(|(id, at)| (BrokerId(*id), text(&at.ip().to_string()), i32::from(at.port())));
         match key {
             18 if version > 4 => encode(0, correlation, &ApiVersionsResponse::default().with_error_code(35)),
             18 => {
@@ -105,21 +130,23 @@ impl Standin {
                 encode(version, correlation, &ApiVersionsResponse::default().with_api_keys(rows.collect()))
             }
             3 => {
-                let broker =
-                    MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(host).with_port(port);
+                let brokers = brokers.map(|(id, host, port)| {
+                    MetadataResponseBroker::default().with_node_id(id).with_host(host).with_port(port)
+                });
                 let reply = MetadataResponse::default()
-                    .with_brokers(vec![broker])
+                    .with_brokers(brokers.collect())
                     .with_controller_id(BrokerId(1))
-                    .with_cluster_id(Some(text("standin")));
+                    .with_cluster_id(Some(text(told.cluster_id)));
                 encode(version, correlation, &reply)
             }
             60 => {
-                let broker =
-                    DescribeClusterBroker::default().with_broker_id(BrokerId(1)).with_host(host).with_port(port);
+                let brokers = brokers.map(|(id, host, port)| {
+                    DescribeClusterBroker::default().with_broker_id(id).with_host(host).with_port(port)
+                });
                 let reply = DescribeClusterResponse::default()
-                    .with_brokers(vec![broker])
+                    .with_brokers(brokers.collect())
                     .with_controller_id(BrokerId(1))
-                    .with_cluster_id(text("standin"));
+                    .with_cluster_id(text(told.cluster_id));
                 encode(version, correlation, &reply)
             }
             _ => None,

@@ -1,6 +1,7 @@
 //! A tap between clients and a doorkeeper: it forwards every byte, and looks at those that clients receive for addresses that
 //! they must never see.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +18,15 @@ pub struct Findings {
     /// Addresses of doorkeeper that were seen with a right port.
     pub good: AtomicU64,
     wrong: Mutex<Vec<String>>,
+    asked: Mutex<BTreeSet<(i16, i16)>>,
 }
 
 impl Findings {
+    /// API key and version of every kind of request that went through.
+    pub fn asked(&self) -> BTreeSet<(i16, i16)> {
+        self.asked.lock().map(|asked| asked.clone()).unwrap_or_default()
+    }
+
     /// What clients received and should not have.
     pub fn wrong(&self) -> Vec<String> {
         self.wrong.lock().map(|w| w.clone()).unwrap_or_default()
@@ -57,13 +64,25 @@ pub fn start(host: Ipv4Addr, front: SocketAddr, findings: &Arc<Findings>) -> Res
     Ok(())
 }
 
-fn forward(client: TcpStream, target: SocketAddr, findings: &Findings, rules: &Rules) -> std::io::Result<()> {
+fn forward(client: TcpStream, target: SocketAddr, findings: &Arc<Findings>, rules: &Rules) -> std::io::Result<()> {
     let server = TcpStream::connect(target)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    let asking = findings.clone();
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let mut requests = Requests::default();
+        let mut chunk = vec![0; 64 << 10];
+        while let Ok(n @ 1..) = from_client.read(&mut chunk) {
+            requests.feed(&chunk[..n], |key, version| {
+                if let Ok(mut asked) = asking.asked.lock() {
+                    asked.insert((key, version));
+                }
+            });
+            if to_server.write_all(&chunk[..n]).is_err() {
+                break;
+            }
+        }
         let _ = to_server.shutdown(Shutdown::Write);
     });
     let (mut server, mut client) = (server, client);
@@ -84,6 +103,33 @@ fn forward(client: TcpStream, target: SocketAddr, findings: &Findings, rules: &R
     let _ = client.shutdown(Shutdown::Both);
     let _ = server.shutdown(Shutdown::Both);
     Ok(())
+}
+
+/// Walks over frames, and takes note of the first four bytes in each: API key and version.
+#[derive(Default)]
+struct Requests {
+    head: Vec<u8>,
+    left: usize,
+}
+
+impl Requests {
+    fn feed(&mut self, mut bytes: &[u8], mut note: impl FnMut(i16, i16)) {
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.left > 0 {
+                let skipped = self.left.min(bytes.len());
+                self.left -= skipped;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            self.head.push(*first);
+            bytes = rest;
+            if let [a, b, c, d, k, l, v, w] = self.head[..] {
+                self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
+                note(i16::from_be_bytes([k, l]), i16::from_be_bytes([v, w]));
+                self.head.clear();
+            }
+        }
+    }
 }
 
 struct Rules {
@@ -152,4 +198,50 @@ fn ports_of(behind: &[u8]) -> [Option<u16>; 3] {
 
 fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanned(pieces: &[&[u8]]) -> (u64, Vec<String>) {
+        let rules = Rules { forbidden: b"127.77.9.".to_vec(), ours: b"127.79.9.1".to_vec(), ports: 100..200 };
+        let findings = Findings::default();
+        let mut scan = Scan::new(&rules);
+        pieces.iter().for_each(|piece| scan.feed(piece, &findings));
+        scan.finish(&findings);
+        (findings.good.load(Ordering::Relaxed), findings.wrong())
+    }
+
+    #[test]
+    fn finds_an_address_wherever_it_is_cut() {
+        let text = b"some bytes before\x0b127.77.9.1\x00\x00\x4a\x9d and a lot of bytes behind it";
+        for cut in 0..text.len() {
+            let (good, wrong) = scanned(&[&text[..cut], &text[cut..]]);
+            assert_eq!((good, wrong.len()), (0, 1), "cut at {cut}");
+        }
+        let (_, wrong) = scanned(&[&text[..28]]);
+        assert_eq!(wrong.len(), 1, "at the very end");
+    }
+
+    #[test]
+    fn judges_the_port_behind_its_own_address() {
+        for good in [&b"127.79.9.1\0\0\0\x96...."[..], b"127.79.9.1:150/", b"127.79.9.1\x00\x96\x01\x01"] {
+            assert_eq!(scanned(&[good]), (1, vec![]));
+        }
+        for bad in [&b"127.79.9.1\0\0\x4a\x9d...."[..], b"127.79.9.1:9092/", b"127.79.9.1"] {
+            assert_eq!(scanned(&[bad]).1.len(), 1, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn reads_the_head_of_each_request() {
+        let frames = [0, 0, 0, 6, 0, 18, 0, 3, 9, 9, 0, 0, 0, 4, 0, 3, 0, 12];
+        for cut in 0..frames.len() {
+            let (mut requests, mut seen) = (Requests::default(), Vec::new());
+            requests.feed(&frames[..cut], |k, v| seen.push((k, v)));
+            requests.feed(&frames[cut..], |k, v| seen.push((k, v)));
+            assert_eq!(seen, [(18, 3), (3, 12)], "cut at {cut}");
+        }
+    }
 }

@@ -34,6 +34,8 @@ mod reliability;
 mod shared_front;
 #[path = "all/tools.rs"]
 mod tools;
+#[path = "all/topology.rs"]
+mod topology;
 
 fn main() -> ExitCode {
     let mut args = Arguments::from_args();
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         big::trials(),
         lifecycle::trials(),
         configuration::trials(),
+        topology::trials(),
         reliability::trials(),
         gate::trials(),
         hostile::trials(),
@@ -56,16 +59,18 @@ fn main() -> ExitCode {
     .into_iter()
     .flatten()
     .collect();
+    let whole = args.filter.is_none() && args.skip.is_empty();
     if args.list {
         return libtest_mimic::run(&args, trials).exit_code();
     }
     scratch::begin(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let mut conclusion = libtest_mimic::run(&args, trials);
-    // The tap has seen what all trials received; its verdict can only come last.
-    let leaks = libtest_mimic::run(
-        &args,
-        vec![Trial::test("leaks::tap_saw_no_backend_address", || Ok(shared_front::verdict()?))],
-    );
+    // The tap has seen what all trials received; its verdict can only come last. Coverage needs all of them.
+    let mut last = vec![free("leaks::tap_saw_no_backend_address", shared_front::verdict)];
+    if whole {
+        last.push(free("leaks::every_api_was_used", shared_front::coverage));
+    }
+    let leaks = libtest_mimic::run(&Arguments::default(), last);
     conclusion.num_failed += leaks.num_failed;
     stop();
     if conclusion.has_failed() {

@@ -1,6 +1,6 @@
 // A client in pure JavaScript (kafkajs): produces, consumes in a group, and says what a wrong password gives.
 // Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP.
-const { Kafka, logLevel } = require('kafkajs')
+const { ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 
 const RECORDS = 200
 const [bootstrap, user, password, topic, group] = process.argv.slice(2)
@@ -22,6 +22,13 @@ async function main() {
   const messages = Array.from({ length: RECORDS }, (_, i) => ({ key: `k${i}`, value: `v${i}` }))
   await producer.send({ topic, messages, acks: -1 })
   await producer.disconnect()
+
+  // The only client here that still has the AlterConfigs of old.
+  const configurer = kafka.admin()
+  await configurer.connect()
+  const configEntries = [{ name: 'retention.ms', value: '86400000' }]
+  await configurer.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries }] })
+  await configurer.disconnect()
 
   const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 200 })
   await consumer.connect()

@@ -4,7 +4,7 @@ gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP."""
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 RECORDS = 200
@@ -31,6 +31,10 @@ def produce():
     producer.begin_transaction()
     for i in range(RECORDS):
         producer.produce(topic, key=f"k{i}", value=f"v{i}")
+    # Offsets of another group ride in the same transaction.
+    other = Consumer(config(group_id="tx-" + group))
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 0)], other.consumer_group_metadata(), 30)
+    other.close()
     producer.commit_transaction(30)
 
 

@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
             )?;
             let front = standin_spec()?
                 .unset(JAAS_KEY)
-                .kafka_opts(&format!("-Xmx1g -Djava.security.auth.login.config={}", jaas.display()))
+                .env("KAFKA_OPTS", &format!("-Xmx1g -Djava.security.auth.login.config={}", jaas.display()))
                 .start()?;
             Conn::login(front.sasl(), "carol", "carol-secret")?;
             check!(Conn::login(front.sasl(), "alice", "alice-secret").is_err(), "a user that the file does not have");
@@ -55,6 +55,44 @@ pub fn trials() -> Vec<Trial> {
             wait_for("a place for another", Duration::from_secs(10), || {
                 Conn::login(front.sasl(), "alice", "alice-secret").map(drop)
             })?;
+            Ok(())
+        }),
+        free("configuration::idle_connections_are_closed", || {
+            let front = standin_spec()?.set("connections.max.idle.ms", "2000").start()?;
+            let mut idle = Conn::login(front.sasl(), "alice", "alice-secret")?;
+            let mut busy = Conn::login(front.sasl(), "alice", "alice-secret")?;
+            let seen = std::thread::scope(|scope| {
+                let idle = scope.spawn(|| idle.outcome(Duration::from_secs(20)));
+                while !idle.is_finished() {
+                    busy.call(12, &metadata(&[]))?;
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                idle.join().map_err(|_| "it panicked".to_owned())
+            })?;
+            check_eq!((seen.end, seen.bytes.len()), (End::Closed, 0), "the idle connection");
+            check!(seen.after >= Duration::from_millis(1800), "the idle connection was closed after {:?}", seen.after);
+            check_eq!(busy.call(12, &metadata(&[]))?.brokers.len(), 1, "brokers for the busy one");
+            Ok(())
+        }),
+        free("configuration::no_secret_at_the_finest_level", || {
+            let front = standin_spec()?.env("DOORKEEPER_LOG", "trace").start()?;
+            Conn::login(front.sasl(), "alice", "alice-secret")?.call(12, &metadata(&[]))?;
+            check!(Conn::login(front.sasl(), "alice", "wrong-pass-canary").is_err(), "a wrong password");
+            check!(Conn::login(front.sasl(), "canary-user\u{202e}", "wrong-pass-canary").is_err(), "an unknown user");
+            wait_for("three closed connections", Duration::from_secs(10), || {
+                let closed = front.log()?.iter().filter(|l| l["message"] == "connection closed").count();
+                if closed >= 3 { Ok(()) } else { Err(format!("{closed}")) }
+            })?;
+            let output = front.process.output();
+            for secret in ["alice-secret", "bob-secret", "front-secret", "wrong-pass-canary"] {
+                check!(!output.contains(secret), "the log holds {secret}");
+            }
+            Ok(())
+        }),
+        free("configuration::log_for_people", || {
+            let mut front = standin_spec()?.env("DOORKEEPER_LOG_FORMAT", "human").launch()?;
+            front.process.wait_output(" ready", Duration::from_secs(20))?;
+            check!(!front.process.output().contains("{\"timestamp\""), "JSON in a log for people");
             Ok(())
         }),
         free("configuration::request_limit_to_the_byte", || {

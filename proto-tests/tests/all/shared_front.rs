@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use proto_tests::cluster::Cluster;
 use proto_tests::front::{Front, Spec};
 use proto_tests::tap::{self, Findings};
+use proto_tests::wire::{Conn, requests};
 use proto_tests::{Result, address, progress};
 
 pub struct SharedFront {
@@ -57,6 +58,23 @@ pub fn stop() {
 /// A trial through the shared doorkeeper.
 pub fn trial(name: &str, body: impl FnOnce(&Cluster, &'static SharedFront) -> Result<()> + Send + 'static) -> Trial {
     crate::steady(name, move |cluster| body(cluster, get(cluster)?))
+}
+
+/// Which APIs clients have used through it: every one that doorkeeper offers must be among them.
+pub fn coverage() -> Result<(), String> {
+    // The heartbeat of a Streams group, which only Kafka Streams sends.
+    const UNUSED: [i16; 1] = [88];
+    let Some(Ok(shared)) = SHARED.get() else { return Ok(()) };
+    let asked = shared.findings.asked();
+    let offered = Conn::login(shared.bootstrap(), "alice", "alice-secret")?.call(3, &requests::api_versions())?;
+    let missing: Vec<i16> =
+        offered.api_keys.iter().map(|r| r.api_key).filter(|k| !asked.iter().any(|(key, _)| key == k)).collect();
+    progress(format!(
+        "{} APIs in {} versions were used through doorkeeper",
+        offered.api_keys.len() - missing.len(),
+        asked.len()
+    ));
+    if missing == UNUSED { Ok(()) } else { Err(format!("APIs that no client used: {missing:?}, expected {UNUSED:?}")) }
 }
 
 /// What the tap saw, judged when every other trial is over: it can't be a trial among them.
