@@ -9,7 +9,7 @@ use super::{Differ, exactly, listed, nothing, row, send, versions3};
 
 pub fn cases() -> Vec<Case> {
     let refused = || nothing(Delayed);
-    let unread = |id: &str, steps| row(id, steps, nothing(AtOnce)).but_front(nothing(Delayed));
+    let unread = |id: &str, steps| row(id, steps, nothing(AtOnce));
     let held = |id: &str, steps| row(id, steps, nothing(Open)).but_front(nothing(Deadline));
     let mut all = vec![
         row("H-001 size -1", send(vec![0xff; 4]), refused()),
@@ -66,7 +66,7 @@ pub fn cases() -> Vec<Case> {
 
 /// H-019 to H-027: the tagged fields of a flexible header.
 fn tags() -> Vec<Case> {
-    let unread = |id: &str, steps| row(id, steps, nothing(AtOnce)).but_front(nothing(Delayed));
+    let unread = |id: &str, steps| row(id, steps, nothing(AtOnce));
     let body = cat(&[&compact(b"t"), &compact(b"1"), &[0]]);
     let tagged = |tags: &[u8]| send(framed(&cat(&[&hdr1(18, 3), tags, &body])));
     let cut = |tags: &[u8]| send(framed(&cat(&[&hdr1(18, 3), tags])));
