@@ -37,8 +37,8 @@ pub const SHAPES: [Shape; 3] = [
         record_size: 1024,
         spread: 1,
         topic_mib: 1024,
-        produce_mib: 2048,
-        consume_mib: 6144,
+        produce_mib: 1536,
+        consume_mib: 4096,
     },
     Shape {
         name: "100k",
@@ -47,8 +47,8 @@ pub const SHAPES: [Shape; 3] = [
         record_size: 102_400,
         spread: 1,
         topic_mib: 1024,
-        produce_mib: 2048,
-        consume_mib: 6144,
+        produce_mib: 1536,
+        consume_mib: 4096,
     },
     Shape {
         name: "small",

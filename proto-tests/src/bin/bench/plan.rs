@@ -65,7 +65,7 @@ impl Plan {
         let seconds = Duration::from_secs;
         Ok(Self {
             places,
-            rounds: rounds.unwrap_or(if quick { 2 } else { 5 }),
+            rounds: rounds.unwrap_or(if quick { 2 } else { 7 }),
             volume: if quick { 0.5 } else { 1.0 },
             small: seconds(if quick { 2 } else { 4 }),
             latency: seconds(if quick { 5 } else { 10 }),
