@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectError, connect, login};
@@ -39,6 +40,9 @@ pub trait BrokerWatcher: Send + Sync + std::fmt::Debug {
     /// A broker is known under this node id.
     fn broker_known(&self, node_id: i32);
 }
+
+/// Clients that come before the backend has answered for the first time wait for it so long.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 impl Topology {
     /// Knows nothing yet but where to ask; [`Topology::run`] asks. `offered` gives the versions of an API key that the front
@@ -75,10 +79,14 @@ impl Topology {
         self.reachable.subscribe()
     }
 
-    /// A response told where a broker is. Called at each Metadata response, so the common case is a look-up.
+    /// Whether a broker is known at this address. Asked at each Metadata response, of each broker in it.
+    pub fn knows(&self, (node_id, host, port): (i32, &str, u16)) -> bool {
+        self.brokers.load().get(&node_id).is_some_and(|known| known.host == host && known.port == port)
+    }
+
+    /// A response told where a broker is.
     pub fn learn(&self, (node_id, host, port): (i32, &str, u16)) {
-        let known = self.brokers.load();
-        if known.get(&node_id).is_some_and(|known| known.host == host && known.port == port) {
+        if self.knows((node_id, host, port)) {
             return;
         }
         tracing::info!(node_id, host = %host.escape_debug(), port, "a broker of the backend has a new address");
@@ -97,6 +105,10 @@ impl Topology {
         }
         let result = match target {
             Target::Node(id) => {
+                if self.brokers.load().is_empty() {
+                    // The front has just started. Whether the answer comes in time or not, the look-up decides.
+                    let _ = timeout(FIRST_ANSWER, self.reachable().wait_for(|reachable| *reachable)).await;
+                }
                 let address = self.brokers.load().get(&id).cloned();
                 match address {
                     Some(address) => connect(&self.config, &address).await,
@@ -167,7 +179,7 @@ impl Topology {
         let mut stream = self.connect_any().await?;
         let name = stream.peer_addr().map_or_else(|_| "backend".to_owned(), |a| a.to_string());
         let attempt = self.ask_on(&mut stream, &name);
-        match tokio::time::timeout(self.config.connection_setup_timeout, attempt).await {
+        match timeout(self.config.connection_setup_timeout, attempt).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::Timeout(name)),
         }

@@ -9,6 +9,7 @@ use super::lend::{BUFFER_LEN, Buffer, Pipe};
 use super::requests::is_api_versions;
 use super::rewrite::{self, Rewritten, tail};
 use super::{CloseReason, Relay, SPLICE_MIN};
+use crate::backend::Topology;
 use crate::wire::LENGTH_PREFIX;
 use crate::wire::api_versions::ApiVersions;
 use crate::wire::schema::{State, Walker};
@@ -335,10 +336,12 @@ impl Relay {
             return Ok(Rewritten::Appended);
         }
         let Handling::Rewrite(kind) = row.handling else { return Ok(Rewritten::Unchanged) };
-        let topology = &self.topology;
-        let mut learn = |broker: rewrite::LearnedBroker<'_>| topology.learn(broker);
-        rewrite::rewrite_frame(row, kind, version, frame, &self.addresses, &mut learn, out)
-            .map_err(CloseReason::bad_response)
+        let mut news = News::of(&self.topology);
+        let rewritten =
+            rewrite::rewrite_frame(row, kind, version, frame, &self.addresses, &mut |broker| news.hear(broker), out)
+                .map_err(CloseReason::bad_response)?;
+        news.spread();
+        Ok(rewritten)
     }
 
     /// Gathers bytes until `len` are there, then lets `finish` make what goes out of them.
@@ -378,10 +381,10 @@ impl Relay {
 
     fn finish_tail(&mut self, mut bytes: Vec<u8>) -> Result<(), CloseReason> {
         let request = self.in_flight.front().ok_or(CloseReason::BadResponse("nobody asked for it"))?;
-        let topology = &self.topology;
-        let mut learn = |broker: rewrite::LearnedBroker<'_>| topology.learn(broker);
-        tail::rewrite_tail(&mut bytes, request.row.key == FETCH, &self.addresses, &mut learn)
+        let mut news = News::of(&self.topology);
+        tail::rewrite_tail(&mut bytes, request.row.key == FETCH, &self.addresses, &mut |broker| news.hear(broker))
             .map_err(|_| CloseReason::BadResponse("its end is malformed"))?;
+        news.spread();
         self.responses.out.extend(bytes);
         Ok(())
     }
@@ -397,6 +400,31 @@ impl Relay {
 }
 
 const FETCH: i16 = 1;
+
+/// Addresses of brokers that are new to the topology. It hears of them only when the whole response has proved good.
+struct News<'t> {
+    topology: &'t Topology,
+    brokers: Vec<(i32, String, u16)>,
+}
+
+impl<'t> News<'t> {
+    fn of(topology: &'t Topology) -> Self {
+        Self { topology, brokers: Vec::new() }
+    }
+
+    fn hear(&mut self, broker: rewrite::LearnedBroker<'_>) {
+        if !self.topology.knows(broker) {
+            let (node_id, host, port) = broker;
+            self.brokers.push((node_id, host.to_owned(), port));
+        }
+    }
+
+    fn spread(self) {
+        for (node_id, host, port) in self.brokers {
+            self.topology.learn((node_id, &host, port));
+        }
+    }
+}
 
 impl Responses {
     /// Gathers what is cleared but for its last `len` bytes, which are dropped.
