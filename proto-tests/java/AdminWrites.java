@@ -98,7 +98,7 @@ final class AdminWrites {
         Main.add("scram_users", (side, out) -> {
             String user = side.own("scram-user");
             side.admin().alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(user, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), "pw"))).all().get();
-            out.line(Side.eventually("the user is seen", () -> side.admin().describeUserScramCredentials(List.of(user)).all().get(), all -> !all.isEmpty()).toString());
+            out.line(Side.eventually("the user is seen", () -> side.admin().describeUserScramCredentials(List.of(user)).all().get(), all -> !all.get(user).credentialInfos().isEmpty()).toString());
             side.admin().alterUserScramCredentials(List.of(new UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_256))).all().get();
             out.call("few iterations", () -> side.admin().alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(user, new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 10), "pw"))).all().get());
             out.call("unknown", () -> side.admin().describeUserScramCredentials(List.of(side.own("nobody"))).description(side.own("nobody")).get());

@@ -80,7 +80,12 @@ pub enum Ending {
     Gone,
 }
 
-/// Runs every row that applies, some dozen at a time: most of the time they only wait.
+/// What a row's failure begins with where only the time of its end was wrong.
+const LATE: &str = "right bytes, but";
+
+/// Runs every row that applies, some dozen at a time: most of the time they only wait. A few that did the right thing at the
+/// wrong time are looked at once more, one by one: on a busy machine "at once" can take longer than the failure delay. Wrong
+/// bytes, or a connection that should have been closed, get no second look.
 pub fn run_all(cases: &[Case], at: impl Fn(&Case) -> Option<(SocketAddr, Expect)> + Sync) -> Vec<Result<()>> {
     let next = AtomicUsize::new(0);
     let verdicts: Mutex<Vec<Result<()>>> = Mutex::new(vec![Ok(()); cases.len()]);
@@ -98,7 +103,14 @@ pub fn run_all(cases: &[Case], at: impl Fn(&Case) -> Option<(SocketAddr, Expect)
             });
         }
     });
-    verdicts.into_inner().expect("no holder panics")
+    let mut verdicts = verdicts.into_inner().expect("no holder panics");
+    let failed: Vec<usize> = (0..cases.len()).filter(|i| was_late(&verdicts[*i])).collect();
+    for i in failed.into_iter().take(8) {
+        if let Some((to, expect)) = at(&cases[i]) {
+            verdicts[i] = run(&cases[i], to, &expect).context(&cases[i].id);
+        }
+    }
+    verdicts
 }
 
 fn run(case: &Case, to: SocketAddr, expect: &Expect) -> Result<()> {
@@ -157,8 +169,14 @@ fn run(case: &Case, to: SocketAddr, expect: &Expect) -> Result<()> {
         Ending::Deadline => (DEADLINE - 200..DEADLINE + 3_000).contains(&whole),
         Ending::Closed => true,
     };
-    check!(right, "expected {:?}, seen {ended}; bytes {}", expect.end, hex(&seen.bytes));
+    let closed_or_open = (expect.end == Ending::Open) == (seen.end == End::Open) || expect.end == Ending::Gone;
+    check!(closed_or_open, "expected {:?}, seen {ended}; bytes {}", expect.end, hex(&seen.bytes));
+    check!(right, "{LATE} expected {:?}, seen {ended}; bytes {}", expect.end, hex(&seen.bytes));
     Ok(())
+}
+
+fn was_late(verdict: &Result<()>) -> bool {
+    verdict.as_ref().is_err_and(|e| e.to_string().contains(LATE))
 }
 
 fn judge_reply(expect: &Reply, bytes: &[u8]) -> Result<()> {

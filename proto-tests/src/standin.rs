@@ -33,6 +33,7 @@ pub struct Standin {
     seen: Arc<Mutex<Seen>>,
     stalled: Arc<AtomicBool>,
     told: Arc<Mutex<Told>>,
+    dribbles: Arc<AtomicBool>,
 }
 
 /// What it tells of its cluster.
@@ -40,6 +41,8 @@ pub struct Standin {
 struct Told {
     brokers: Vec<(i32, SocketAddr)>,
     cluster_id: &'static str,
+    /// The body of every answer to FindCoordinator, as it is.
+    coordinator: Vec<u8>,
 }
 
 impl Standin {
@@ -51,8 +54,9 @@ impl Standin {
 
     pub fn start(at: SocketAddr) -> Result<Standin> {
         let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
-        let told = Arc::new(Mutex::new(Told { brokers: vec![(1, at)], cluster_id: "standin" }));
-        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default(), told };
+        let told =
+            Arc::new(Mutex::new(Told { brokers: vec![(1, at)], cluster_id: "standin", coordinator: Vec::new() }));
+        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default(), dribbles: Arc::default(), told };
         let accepting = standin.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -76,6 +80,18 @@ impl Standin {
         if let Ok(mut told) = self.told.lock() {
             told.cluster_id = id;
         }
+    }
+
+    /// From now on it answers FindCoordinator with these bytes behind the header, whatever they mean.
+    pub fn tell_coordinator(&self, body: &[u8]) {
+        if let Ok(mut told) = self.told.lock() {
+            told.coordinator = body.to_vec();
+        }
+    }
+
+    /// From now on each byte of an answer comes in a segment of its own.
+    pub fn dribble(&self) {
+        self.dribbles.store(true, Ordering::Relaxed);
     }
 
     /// From now on it reads nothing more, until told otherwise.
@@ -108,7 +124,13 @@ impl Standin {
                 seen.requests.push((key, version));
                 seen.bytes.extend_from_slice(&body);
             });
-            stream.write_all(&self.answer(key, version, correlation)?).ok()?;
+            let answer = self.answer(key, version, correlation)?;
+            if self.dribbles.load(Ordering::Relaxed) {
+                stream.set_nodelay(true).ok()?;
+                answer.iter().try_for_each(|byte| stream.write_all(&[*byte])).ok()?;
+            } else {
+                stream.write_all(&answer).ok()?;
+            }
         }
     }
 
@@ -148,6 +170,11 @@ impl Standin {
                     .with_controller_id(BrokerId(1))
                     .with_cluster_id(text(told.cluster_id));
                 encode(version, correlation, &reply)
+            }
+            10 => {
+                // Flexible header: correlation id and no tagged fields.
+                let body = [&correlation.to_be_bytes()[..], &[0], &told.coordinator].concat();
+                Some(Bytes::from(crate::wire::bytes::framed(&body)))
             }
             _ => None,
         }

@@ -87,6 +87,8 @@ pub fn trials() -> Vec<Trial> {
             for secret in ["alice-secret", "bob-secret", "front-secret", "wrong-pass-canary"] {
                 check!(!output.contains(secret), "the log holds {secret}");
             }
+            let finest = output.contains("\"level\":\"TRACE\"");
+            check!(finest, "nothing at the level TRACE: this looked at too little");
             Ok(())
         }),
         free("configuration::log_for_people", || {

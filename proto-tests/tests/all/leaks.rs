@@ -41,6 +41,14 @@ pub fn trials() -> Vec<Trial> {
             }
             Ok(())
         }),
+        shared_front::trial("leaks::metadata_of_twenty_thousand_unknown_topics", |cluster, shared| {
+            let mut pair = Pair::new(cluster, shared, 3)?;
+            let names: Vec<String> = (0..20_000).map(|i| format!("no-such-topic-{i:0>180}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let seen = pair.same(12, &metadata(&names), 3)?;
+            check_eq!(seen.topics.len(), names.len(), "topics in the answer");
+            Ok(())
+        }),
         shared_front::trial("leaks::describe_cluster_every_version", |cluster, shared| {
             let mut pair = Pair::new(cluster, shared, 1)?;
             for version in 0..=2 {
