@@ -33,6 +33,8 @@ pub(super) struct Requests {
     pipe: Option<Pipe>,
     /// Bytes of the current request that have not been read yet and pass through unseen.
     frame_left: u32,
+    /// Whether the bytes to send are the start of one request and nothing else.
+    head_only: bool,
     /// Bytes of a request that the front answered and that go nowhere.
     discard_left: u32,
     /// Whether the current request is in the queue of those that will be answered.
@@ -58,6 +60,7 @@ impl Requests {
             buffer: (!already_read.is_empty()).then(|| Buffer::holding(already_read)),
             pipe: None,
             frame_left: 0,
+            head_only: false,
             discard_left: 0,
             answer_expected: false,
             last_was_spliced: false,
@@ -122,7 +125,13 @@ impl Relay {
         if let Some(buffer) = &mut self.requests.buffer
             && !buffer.to_send().is_empty()
         {
-            match backend.poll_write(cx, &[IoSlice::new(buffer.to_send())]) {
+            // A head that goes out alone would wake the broker for nothing. Whole requests before it must not wait with it.
+            let sent = if self.requests.head_only && self.requests.frame_left > 0 {
+                backend.poll_write_head(cx, buffer.to_send())
+            } else {
+                backend.poll_write(cx, &[IoSlice::new(buffer.to_send())])
+            };
+            match sent {
                 Poll::Ready(Ok(n)) => buffer.start += n,
                 Poll::Ready(Err(e)) => return Err(CloseReason::backend_io(e)),
                 Poll::Pending => return Ok(Poll::Pending),
@@ -301,6 +310,7 @@ impl Relay {
             self.requests.answer_expected = answer_expected;
             let len = LENGTH_PREFIX + size as usize;
             let here = len.min(buffer.unread().len());
+            self.requests.head_only = buffer.to_send().is_empty();
             buffer.cleared += here;
             self.requests.frame_left = (len - here) as u32;
             found = Next::Found;

@@ -40,6 +40,18 @@ impl Transport {
         }
     }
 
+    /// Writes some of `bytes`, the head of a message that goes on behind them: a short packet may wait for the rest.
+    pub fn poll_write_head(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self::Plain(stream) = self;
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            match stream.try_io(Interest::WRITABLE, || send_head(stream, bytes)) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
     /// Moves up to `max` bytes from the socket into an empty pipe; 0 bytes mean the end of the stream.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe, max: usize) -> Poll<io::Result<usize>> {
         debug_assert_eq!(pipe.filled, 0, "only then is it the socket that has nothing when the kernel says so");
@@ -72,6 +84,15 @@ impl Transport {
             }
         }
     }
+}
+
+fn send_head(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::SendFlags;
+    #[cfg(target_os = "linux")]
+    let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+    #[cfg(not(target_os = "linux"))]
+    let flags = SendFlags::empty();
+    Ok(rustix::net::send(stream, bytes, flags)?)
 }
 
 #[cfg(target_os = "linux")]

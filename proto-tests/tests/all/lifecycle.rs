@@ -141,6 +141,12 @@ fn waiting_fetch(cluster: &Cluster, front: &Front, name: &str, millis: i32) -> R
     let id = cluster.create_topic(name, &[&[2]], &[])?.topics[0].topic_id;
     let mut conn = login(front, 2)?;
     conn.call(12, &metadata(&[name]))?;
+    // A broker that does not lead the new partition yet answers at once, and then nothing would be under way.
+    wait_for("the new topic's leader", Duration::from_secs(20), || {
+        let seen = conn.call(17, &requests::fetch(id, 0, 0, -1))?;
+        let partition = &seen.responses.first().ok_or("no topic")?.partitions[0];
+        if (seen.error_code, partition.error_code) == (0, 0) { Ok(()) } else { Err("not yet".into()) }
+    })?;
     let mut waits = requests::fetch(id, 0, 0, -1);
     waits.max_wait_ms = millis;
     conn.request(17, &waits)?;
