@@ -76,7 +76,6 @@ pub struct Relay {
     rules: Arc<RelayRules>,
     addresses: Arc<Addresses>,
     topology: Arc<Topology>,
-    max_rewritten_response: u32,
     draining: bool,
     /// The connection ends for this when everything before it is answered.
     ending: Option<CloseReason>,
@@ -103,7 +102,6 @@ impl Relay {
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),
-            max_rewritten_response: rules.max_rewritten_response,
             rules,
             addresses,
             topology,
