@@ -47,14 +47,16 @@ final class AdminWrites {
                 new AlterConfigOp(new ConfigEntry("retention.ms", "soon"), AlterConfigOp.OpType.SET)))).all().get());
         });
         Main.add("alter_broker_configs", (side, out) -> {
+            // A key that no topic inherits: what other scenarios read of topics at the same time must not move.
+            String key = "log.cleaner.backoff.ms";
             synchronized (AdminReads.class) {
                 ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, "3");
-                AlterConfigOp set = new AlterConfigOp(new ConfigEntry("log.retention.ms", "987654321"), AlterConfigOp.OpType.SET);
+                AlterConfigOp set = new AlterConfigOp(new ConfigEntry(key, "16789"), AlterConfigOp.OpType.SET);
                 side.admin().incrementalAlterConfigs(Map.of(broker, List.of(set))).all().get();
-                Side.until("the change is seen", () -> "987654321".equals(value(side, broker, "log.retention.ms")));
-                AlterConfigOp delete = new AlterConfigOp(new ConfigEntry("log.retention.ms", ""), AlterConfigOp.OpType.DELETE);
+                Side.until("the change is seen", () -> "16789".equals(value(side, broker, key)));
+                AlterConfigOp delete = new AlterConfigOp(new ConfigEntry(key, ""), AlterConfigOp.OpType.DELETE);
                 side.admin().incrementalAlterConfigs(Map.of(broker, List.of(delete))).all().get();
-                Side.until("the change back is seen", () -> !"987654321".equals(value(side, broker, "log.retention.ms")));
+                Side.until("the change back is seen", () -> !"16789".equals(value(side, broker, key)));
                 out.line("changed and changed back");
                 out.call("read-only key", () -> side.admin().incrementalAlterConfigs(Map.of(broker, List.of(
                     new AlterConfigOp(new ConfigEntry("broker.rack", "elsewhere"), AlterConfigOp.OpType.SET)))).all().get());
