@@ -32,6 +32,8 @@ mod relay;
 mod reliability;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/tls/mod.rs"]
+mod tls;
 #[path = "all/tools.rs"]
 mod tools;
 #[path = "all/topology.rs"]
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         reliability::trials(),
         gate::trials(),
         hostile::trials(),
+        tls::trials(),
     ]
     .into_iter()
     .flatten()

@@ -234,7 +234,8 @@ impl Wish {
             add("2.5.29.37", false, &seq(&[&self.usages.iter().flat_map(|u| oid(u)).collect::<Vec<u8>>()]));
         }
         if !self.sans.is_empty() {
-            add("2.5.29.17", false, &seq(&[&self.sans.iter().flat_map(San::der).collect::<Vec<u8>>()]));
+            // Critical where there is no other name (RFC 5280, 4.2.1.6); Java insists on it.
+            add("2.5.29.17", self.subject.0.is_empty(), &seq(&[&self.sans.iter().flat_map(San::der).collect::<Vec<u8>>()]));
         }
         for (id, critical, content) in &self.extensions {
             add(id, *critical, content);
