@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{ListTransactionsRequest, MetadataResponse};
 
+use crate::pki::{self, stores};
 use crate::process::{self, Background};
 use crate::wire::{Conn, requests};
-use crate::pki::{self, stores};
 use crate::{Context, Result, address, check_eq, progress, scratch, wait_for};
 
 /// The users of the backend's SASL listener and of every doorkeeper.

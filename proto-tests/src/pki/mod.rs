@@ -235,7 +235,11 @@ impl Wish {
         }
         if !self.sans.is_empty() {
             // Critical where there is no other name (RFC 5280, 4.2.1.6); Java insists on it.
-            add("2.5.29.17", self.subject.0.is_empty(), &seq(&[&self.sans.iter().flat_map(San::der).collect::<Vec<u8>>()]));
+            add(
+                "2.5.29.17",
+                self.subject.0.is_empty(),
+                &seq(&[&self.sans.iter().flat_map(San::der).collect::<Vec<u8>>()]),
+            );
         }
         for (id, critical, content) in &self.extensions {
             add(id, *critical, content);

@@ -85,6 +85,12 @@ impl Client {
         self
     }
 
+    /// Tells the secrets of each connection to `log`.
+    pub fn telling(mut self, log: Arc<dyn rustls::KeyLog>) -> Client {
+        self.config.key_log = log;
+        self
+    }
+
     pub fn connection(&self, to: SocketAddr) -> Result<ClientConnection> {
         let name = match &self.name {
             Some(name) => ServerName::try_from(name.clone()).context("a host name")?,

@@ -4,6 +4,7 @@
 mod client_auth;
 mod principals;
 mod protocols;
+mod records;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -17,7 +18,10 @@ use proto_tests::wire::tls::Client;
 use proto_tests::wire::{Conn, PATIENCE, requests};
 
 pub fn trials() -> Vec<Trial> {
-    [client_auth::trials(), principals::trials(), protocols::trials()].into_iter().flatten().collect()
+    [client_auth::trials(), principals::trials(), protocols::trials(), records::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The name of the doorkeeper's listener that is set as that of the brokers.

@@ -31,7 +31,10 @@ fn names() -> Vec<(&'static str, Name)> {
     vec![
         ("plain", cn("plain")),
         ("order", of(&[("C", "DE"), ("ST", "Land"), ("L", "Ort"), ("O", "Org"), ("OU", "Unit"), ("CN", "order")])),
-        ("other order", of(&[("CN", "order"), ("OU", "Unit"), ("O", "Org"), ("L", "Ort"), ("ST", "Land"), ("C", "DE")])),
+        (
+            "other order",
+            of(&[("CN", "order"), ("OU", "Unit"), ("O", "Org"), ("L", "Ort"), ("ST", "Land"), ("C", "DE")]),
+        ),
         ("comma", cn("Sale, Clearance")),
         ("plus", cn("a+b")),
         ("quotes", cn("say \"hello\"")),
@@ -58,16 +61,31 @@ fn names() -> Vec<(&'static str, Name)> {
         ("PrintableString", raw(PRINTABLE, b"Printable")),
         ("IA5String", raw(IA5, b"ia5@example.org")),
         ("e-mail", of(&[("O", "Example"), ("CN", "mail"), ("E", "mail@example.org")])),
-        ("e-mail in UTF-8", sets(vec![vec![tagged("E", 12, "jürgen@example.org".as_bytes())], vec![attribute("CN", "x")]])),
+        (
+            "e-mail in UTF-8",
+            sets(vec![vec![tagged("E", 12, "jürgen@example.org".as_bytes())], vec![attribute("CN", "x")]]),
+        ),
         ("domain components", of(&[("DC", "org"), ("DC", "example"), ("CN", "dc")])),
         ("user id", of(&[("UID", "u1234")])),
         ("user id and more", of(&[("O", "Example"), ("UID", "u1234")])),
         ("street", of(&[("STREET", "Main 1"), ("CN", "street")])),
-        ("words that Java has no keyword for", of(&[("SERIALNUMBER", "7"), ("SN", "sur"), ("2.5.4.42", "given"), ("2.5.4.12", "title"), ("CN", "x")])),
+        (
+            "words that Java has no keyword for",
+            of(&[("SERIALNUMBER", "7"), ("SN", "sur"), ("2.5.4.42", "given"), ("2.5.4.12", "title"), ("CN", "x")]),
+        ),
         ("unknown OID", of(&[("1.3.6.1.4.1.99999.1.2", "unknown"), ("CN", "oid")])),
-        ("unknown OID, PrintableString", sets(vec![vec![tagged("1.2.3.4", PRINTABLE, b"x")], vec![attribute("CN", "oid")]])),
-        ("two values in one set", sets(vec![vec![attribute("O", "Example")], vec![attribute("CN", "multi"), attribute("UID", "7")]])),
-        ("the same the other way round", sets(vec![vec![attribute("O", "Example")], vec![attribute("UID", "7"), attribute("CN", "multi")]])),
+        (
+            "unknown OID, PrintableString",
+            sets(vec![vec![tagged("1.2.3.4", PRINTABLE, b"x")], vec![attribute("CN", "oid")]]),
+        ),
+        (
+            "two values in one set",
+            sets(vec![vec![attribute("O", "Example")], vec![attribute("CN", "multi"), attribute("UID", "7")]]),
+        ),
+        (
+            "the same the other way round",
+            sets(vec![vec![attribute("O", "Example")], vec![attribute("UID", "7"), attribute("CN", "multi")]]),
+        ),
         ("three values in one set", sets(vec![vec![attribute("OU", "b"), attribute("OU", "a"), attribute("CN", "c")]])),
         ("two sets of one kind", of(&[("OU", "first"), ("OU", "second"), ("CN", "twice")])),
         ("service", of(&[("C", "DE"), ("O", "Example"), ("OU", "Service"), ("CN", "Billing")])),
