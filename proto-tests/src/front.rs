@@ -112,6 +112,26 @@ impl Spec {
             .set(&format!("{key}.truststore.location"), stores::text(&truststore)))
     }
 
+    /// TLS towards the brokers, with that protocol, trust in the run's authority and, where the brokers demand one, a certificate.
+    pub fn tls_backend(&mut self, protocol: &str, with_certificate: bool) -> Result<&mut Spec> {
+        let pki = pki::get()?;
+        let truststore = stores::file(&format!("front-{}-backend-trust.pem", self.n), &pki.ca.pem())?;
+        self.set("backend.security.protocol", protocol)
+            .set("backend.ssl.truststore.type", "PEM")
+            .set("backend.ssl.truststore.location", stores::text(&truststore));
+        if with_certificate {
+            let client = pki.ca.client("CN=front,OU=Doorkeepers,O=Example")?;
+            let keystore = stores::pem(&client, &format!("front-{}-backend", self.n))?;
+            self.set("backend.ssl.keystore.type", "PEM").set("backend.ssl.keystore.location", stores::text(&keystore));
+        }
+        if protocol.starts_with("SASL") {
+            let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"front\" \
+                         password=\"front-secret\";";
+            self.set("backend.sasl.mechanism", "PLAIN").set("backend.sasl.jaas.config", login);
+        }
+        Ok(self)
+    }
+
     fn get(&self, key: &str) -> &str {
         self.lines.iter().find(|(k, _)| k == key).map_or("", |(_, v)| v)
     }

@@ -130,6 +130,14 @@ impl Conn {
         Ok(())
     }
 
+    /// The TLS side of a connection that has one.
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match &self.stream {
+            Pipe::Plain(_) => None,
+            Pipe::Tls(stream) => Some(&stream.conn),
+        }
+    }
+
     pub fn stream(&self) -> &TcpStream {
         self.stream.tcp()
     }

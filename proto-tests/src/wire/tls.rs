@@ -74,8 +74,9 @@ impl Client {
         self
     }
 
-    /// Resumes where the server lets it.
+    /// Resumes where the server lets it, with early data where it offers that.
     pub fn resuming(mut self) -> Client {
+        self.config.enable_early_data = true;
         self.config.resumption = rustls::client::Resumption::in_memory_sessions(64);
         self
     }

@@ -1,10 +1,13 @@
 //! TLS: the four security protocols, client certificates and the names that they give, keystores of every kind, hostile bytes, and
 //! TLS towards the brokers. Most trials run at a real broker too: its word is the judge.
 
+mod backend;
 mod client_auth;
 mod principals;
 mod protocols;
 mod records;
+mod scan;
+mod server_side;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -18,10 +21,18 @@ use proto_tests::wire::tls::Client;
 use proto_tests::wire::{Conn, PATIENCE, requests};
 
 pub fn trials() -> Vec<Trial> {
-    [client_auth::trials(), principals::trials(), protocols::trials(), records::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        backend::trials(),
+        client_auth::trials(),
+        principals::trials(),
+        protocols::trials(),
+        records::trials(),
+        scan::trials(),
+        server_side::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The name of the doorkeeper's listener that is set as that of the brokers.
