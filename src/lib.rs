@@ -9,6 +9,8 @@ pub mod server;
 
 pub mod listener;
 
+pub mod tls;
+
 pub mod sasl;
 
 pub mod principal;
@@ -22,6 +24,7 @@ pub mod config;
 pub mod observe;
 pub mod secret;
 mod socket;
+mod stock;
 pub mod wire;
 
 #[cfg(test)]

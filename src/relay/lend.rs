@@ -1,26 +1,24 @@
 //! Buffers and pipes that are lent to a connection while it has bytes on the way, and to nobody while it is idle.
-//!
-//! Each worker thread has its own small stock, so nothing is locked.
 
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Bytes in a lent buffer.
-pub const BUFFER_LEN: usize = 64 * 1024;
+pub use crate::stock::BUFFER_LEN;
+use crate::stock::Lent;
+
 /// Bytes that a pipe is asked to hold; the kernel may give less.
 pub const PIPE_LEN: usize = 1 << 20;
-/// Buffers, and pipes, that a worker keeps for the next borrower.
+/// Pipes that a worker keeps for the next borrower.
 const STOCK: usize = 16;
 
 thread_local! {
-    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
     static PIPES: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A lent buffer. `start..end` holds bytes; what lies before `cleared` may be sent on.
 pub struct Buffer {
-    bytes: Box<[u8]>,
+    bytes: Lent,
     pub start: usize,
     pub cleared: usize,
     pub end: usize,
@@ -29,20 +27,14 @@ pub struct Buffer {
 impl Buffer {
     /// Borrows an empty buffer.
     pub fn lend() -> Self {
-        let bytes = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_LEN].into_boxed_slice());
-        Self { bytes, start: 0, cleared: 0, end: 0 }
+        Self { bytes: Lent::buffer(), start: 0, cleared: 0, end: 0 }
     }
 
     /// A buffer that holds `bytes`, which may be more than [`BUFFER_LEN`].
     pub fn holding(bytes: &[u8]) -> Self {
-        let mut buffer = if bytes.len() <= BUFFER_LEN {
-            Self::lend()
-        } else {
-            Self { bytes: vec![0; bytes.len()].into_boxed_slice(), start: 0, cleared: 0, end: 0 }
-        };
-        buffer.bytes[..bytes.len()].copy_from_slice(bytes);
-        buffer.end = bytes.len();
-        buffer
+        let mut lent = Lent::at_least(bytes.len());
+        lent[..bytes.len()].copy_from_slice(bytes);
+        Self { bytes: lent, start: 0, cleared: 0, end: bytes.len() }
     }
 
     /// Bytes that have arrived and are not cleared yet.
@@ -70,21 +62,6 @@ impl Buffer {
         }
         let end = self.bytes.len().min(self.end + limit);
         &mut self.bytes[self.end..end]
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        if self.bytes.len() == BUFFER_LEN {
-            let bytes = std::mem::take(&mut self.bytes);
-            // A thread that is ending has no stock any more.
-            let _ = BUFFERS.try_with(|stock| {
-                let mut stock = stock.borrow_mut();
-                if stock.len() < STOCK {
-                    stock.push(bytes);
-                }
-            });
-        }
     }
 }
 

@@ -1,0 +1,76 @@
+//! Buffers that are lent to a connection while it has bytes on the way, and to nobody while it is idle.
+//!
+//! Each worker thread has its own small stock, so nothing is locked.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+/// Bytes in a lent buffer.
+pub const BUFFER_LEN: usize = 64 * 1024;
+/// Buffers that a worker keeps for the next borrower.
+const STOCK: usize = 16;
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A lent run of bytes, [`BUFFER_LEN`] long unless it was asked for otherwise. What an earlier borrower left in it is still there.
+pub struct Lent(Box<[u8]>);
+
+impl Lent {
+    /// Borrows a buffer.
+    pub fn buffer() -> Self {
+        Self(BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_LEN].into_boxed_slice()))
+    }
+
+    /// A buffer of at least `len` bytes; a longer one than [`BUFFER_LEN`] is not from the stock.
+    pub fn at_least(len: usize) -> Self {
+        if len <= BUFFER_LEN { Self::buffer() } else { Self(vec![0; len].into_boxed_slice()) }
+    }
+}
+
+impl Deref for Lent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.0.len() == BUFFER_LEN {
+            let bytes = std::mem::take(&mut self.0);
+            // A thread that is ending has no stock any more.
+            let _ = BUFFERS.try_with(|stock| {
+                let mut stock = stock.borrow_mut();
+                if stock.len() < STOCK {
+                    stock.push(bytes);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_buffers_of_the_usual_length_go_back() {
+        drop(Lent::at_least(BUFFER_LEN + 1));
+        assert!(BUFFERS.with_borrow(Vec::is_empty));
+        let mut first = Lent::at_least(1);
+        first[0] = 7;
+        drop(first);
+        assert_eq!((Lent::buffer()[0], Lent::buffer().len()), (7, BUFFER_LEN));
+        drop((0..STOCK + 1).map(|_| Lent::buffer()).collect::<Vec<_>>());
+        assert_eq!(BUFFERS.with_borrow(Vec::len), STOCK);
+    }
+}
