@@ -49,6 +49,9 @@ pub enum HandshakeError {
     /// The peer hung up.
     #[error("the peer hung up")]
     Closed,
+    /// The deadline passed.
+    #[error("no TLS handshake within authentication.timeout.ms")]
+    Timeout,
     /// No broker of this listener has the name.
     #[error("{}", .0.as_ref().map_or_else(|| "the client named no server".to_owned(), |name| format!("unknown server name \"{}\"", name.escape_debug())))]
     UnknownName(Option<String>),
@@ -66,12 +69,13 @@ impl HandshakeError {
         use rustls::Error;
         match self {
             Self::Io(_) | Self::Closed => HandshakeFailure::Closed,
+            Self::Timeout => HandshakeFailure::Timeout,
             Self::UnknownName(_) => HandshakeFailure::UnknownName,
             Self::NotTls(_) => HandshakeFailure::NotTls,
             Self::Tls(Error::NoCertificatesPresented) => HandshakeFailure::NoCertificate,
-            Self::Tls(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-                HandshakeFailure::ExpiredCertificate
-            }
+            Self::Tls(Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            )) => HandshakeFailure::ExpiredCertificate,
             Self::Tls(Error::InvalidCertificate(CertificateError::Revoked)) => HandshakeFailure::RevokedCertificate,
             Self::Tls(Error::InvalidCertificate(_)) => HandshakeFailure::BadCertificate,
             Self::Tls(Error::PeerIncompatible(_)) => HandshakeFailure::Incompatible,
@@ -148,6 +152,13 @@ pub async fn connect(
     let nothing = OnceLock::new();
     let done = drive(&mut tcp, connection, &mut buffers, &nothing).await?;
     Ok(finish(tcp, done, buffers, &nothing).0)
+}
+
+/// A host as its certificate must name it: a DNS name or an address.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, HandshakeError> {
+    let malformed =
+        |_| HandshakeError::Tls(rustls::Error::General("its host is no name that a certificate can have".into()));
+    ServerName::try_from(host.to_owned()).map_err(malformed)
 }
 
 #[derive(Default)]

@@ -71,7 +71,7 @@ fn any_flipped_bit_and_any_record_out_of_turn_is_refused() {
     each(|mut sealer, mut opener| {
         let mut records = [[0; 64]; 2];
         let len = records.each_mut().map(|record| sealer.seal(APPLICATION_DATA, b"abc", record).unwrap())[0];
-            assert!(opener.open(&records[1][..len], &mut [0; 64]).is_err());
+        assert!(opener.open(&records[1][..len], &mut [0; 64]).is_err());
         assert!(opener.open(&records[0][..len], &mut [0; 64]).is_ok());
         assert!(opener.open(&records[0][..len], &mut [0; 64]).is_err(), "replayed");
     });

@@ -341,8 +341,10 @@ impl TlsStream {
         if !self.key_update_due && !is_worn {
             return Ok(());
         }
-        let worn_out = || io::Error::other("the keys of this TLS connection have protected as many records as they may");
-        let n = self.sealer.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], &mut out.bytes[out.end..]).ok_or_else(worn_out)?;
+        let worn_out =
+            || io::Error::other("the keys of this TLS connection have protected as many records as they may");
+        let n =
+            self.sealer.seal(HANDSHAKE, &[KEY_UPDATE, 0, 0, 1, 0], &mut out.bytes[out.end..]).ok_or_else(worn_out)?;
         let (version, updated) = match &mut self.keys {
             Keys::Server(keys) => (keys.protocol_version(), keys.update_tx_secret()),
             Keys::Client(keys) => (keys.protocol_version(), keys.update_tx_secret()),
