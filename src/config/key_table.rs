@@ -1,7 +1,7 @@
 //! Every key that doorkeeper honours, once. `docs/configuration.md` is generated from here.
 
 use super::keys::Default::{Derived, Fixed, Required, Unset};
-use super::keys::Kind::{Choice, Int, List, Long, Password, Text};
+use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
 use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 
@@ -107,6 +107,10 @@ keys! {
         "The cipher suites by their Java names, the preferred first. Empty means all that there are: \
          TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 for TLS 1.3; \
          TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_256_GCM_SHA384,AES_128_GCM_SHA256,CHACHA20_POLY1305_SHA256} for TLS 1.2.";
+    SSL_ALLOW_DN_CHANGES = "ssl.allow.dn.changes", Bool, Fixed("false"), Listener, false,
+        "Whether a key store that is replaced while the server runs may name another subject than before.";
+    SSL_ALLOW_SAN_CHANGES = "ssl.allow.san.changes", Bool, Fixed("false"), Listener, false,
+        "Whether a key store that is replaced while the server runs may lack alternative names that it had before.";
     SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, false,
         "Towards the backend, where it is spoken to as between brokers: `https` verifies that the certificate is for the host \
          name that was dialled; empty leaves that out. Clients' host names are never verified.";

@@ -8,13 +8,16 @@ mod client;
 mod error;
 mod handshake;
 mod identity;
+mod material;
+mod nameless;
 mod pem;
+mod pkcs12;
+mod private_key;
 mod record;
 mod server;
 mod stream;
+mod suites;
 mod trust;
-
-use std::path::PathBuf;
 
 pub use client::ClientTls;
 pub use error::TlsError;
@@ -52,12 +55,4 @@ pub struct CertificateInfo {
     pub not_before: i64,
     /// When it expires, in seconds since 1970.
     pub not_after: i64,
-}
-
-/// What was read in order to build one side's TLS.
-#[derive(Clone, Debug, Default)]
-struct Material {
-    certificates: Vec<CertificateInfo>,
-    files: Vec<PathBuf>,
-    warnings: Vec<String>,
 }
