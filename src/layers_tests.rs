@@ -8,15 +8,16 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
+    ("foreign", &[]),
     ("socket", &[]),
     ("principal", &[]),
     ("config", &["secret"]),
     ("listener", &["config", "socket"]),
-    ("sasl", &["config", "principal", "secret", "wire"]),
+    ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "wire"]),
-    ("relay", &["backend", "listener", "sasl", "session", "wire"]),
-    ("observe", &["principal", "relay", "sasl", "session"]),
+    ("relay", &["backend", "foreign", "listener", "sasl", "session", "wire"]),
+    ("observe", &["config", "foreign", "principal", "relay", "sasl", "session"]),
     ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session"]),
 ];
 
