@@ -3,6 +3,7 @@
 //! | stage | takes | gives |
 //! |---|---|---|
 //! | accept | socket | [`Accepted`] |
+//! | PROXY header, where the listener reads one | `Accepted` | the client's true address |
 //! | TLS | `Accepted` | a transport (not in this version) |
 //! | SASL | transport, mechanisms | `Proof` |
 //! | principal | `Proof`, or nothing, as the security protocol says | `Session` |
@@ -19,9 +20,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Topology;
-use crate::config::SecurityProtocol;
-use crate::listener::{Addresses, ConnectionPermit, Target};
-use crate::observe::{Closed, Metrics};
+use crate::config::{ProxyProtocol, SecurityProtocol};
+use crate::listener::proxy_protocol::{self, HeaderError};
+use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
+use crate::observe::{Closed, FailureLog, Metrics};
 use crate::relay::{Relay, RelayRules, Relayed, Transport};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
@@ -32,12 +34,15 @@ use crate::session::Session;
 pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
     pub(crate) addresses: Arc<Addresses>,
+    pub(crate) limiter: ListenerLimiter,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own.
     pub(crate) gate: Option<GateRules>,
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failures: Arc<FailureLog>,
     /// Cancelled when the front is being stopped: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
 }
@@ -61,26 +66,40 @@ impl<S> Accepted<S> {
 
 /// Serves one connection from its first byte to its last, and writes its one line into the log.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
-    let Accepted { mut stream, peer, target, at, permit } = accepted;
+    let Accepted { mut stream, mut peer, target, at, mut permit } = accepted;
     listener.metrics.connection_opened();
-    let (mut closed, left) = match identify(&mut stream, &peer, at, &listener).await {
-        Ok(Known { session, already_read, bytes_in, bytes_out }) => {
+    let deadline = at + listener.authentication_timeout;
+    let known = match find_address(&mut stream, &mut peer, &mut permit, deadline, &listener).await {
+        Ok(header_len) => identify(&mut stream, &peer, deadline, &listener).await.map(|known| (known, header_len)),
+        Err(not_known) => Err(not_known),
+    };
+    let (mut closed, left) = match known {
+        Ok((Known { session, already_read, bytes_in, bytes_out }, header_len)) => {
+            permit.authenticated();
             // Boxed: an idle connection carries the relay's room and nothing of the states before it.
             let relayed = Box::pin(relay(&session, already_read, stream, target, &listener)).await;
             let Transport::Plain(stream) = relayed.client;
             let left = relayed.reason.leaves_the_client().then_some(stream);
-            let bytes = (bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
+            let bytes = (header_len + bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
             (Closed::relayed(&session, &relayed.reason, bytes), left)
         }
         Err(NotKnown::Refused(failure)) => {
             listener.metrics.authentication_failed();
             (Closed::refused(&failure), waits_for_an_answer(&failure).then_some(stream))
         }
+        Err(NotKnown::NoHeader(error)) => {
+            Metrics::add(&listener.metrics.connections_refused_proxy_protocol_total, 1);
+            (Closed::without_header(error), None)
+        }
+        Err(NotKnown::TooMany(limit)) => {
+            listener.metrics.address_refused(limit);
+            (Closed::too_many(limit), None)
+        }
         Err(NotKnown::Stopped) => (Closed::stopped(), None),
     };
     closed.duration = at.elapsed();
     listener.metrics.bytes_moved(closed.bytes_in, closed.bytes_out);
-    closed.log(&peer);
+    closed.log(&peer, listener.security_protocol, &listener.failures);
     if let Some(stream) = left {
         hang_up(stream).await;
     }
@@ -97,24 +116,54 @@ struct Known {
 }
 
 enum NotKnown {
+    /// The PROXY header in front of it is missing or wrong.
+    NoHeader(HeaderError),
+    /// There are too many connections from the address that the PROXY header names.
+    TooMany(AddressLimitReached),
     /// It did not get past the gate.
     Refused(GateFailure),
     /// The front is being stopped.
     Stopped,
 }
 
+/// The client's true address, where a balancer that is to be believed connected for it. Gives the length of the header.
+async fn find_address(
+    stream: &mut TcpStream,
+    peer: &mut Peer,
+    permit: &mut ConnectionPermit,
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> Result<u64, NotKnown> {
+    let balancer = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusts(peer.address.ip()));
+    let Some(proxy) = balancer else { return Ok(0) };
+    let header = Box::pin(tokio::time::timeout_at(deadline, proxy_protocol::read(stream)));
+    let header = tokio::select! {
+        header = header => header.unwrap_or(Err(HeaderError::Deadline)),
+        () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
+    };
+    let (address, len) = match header {
+        Ok(header) => (proxy_protocol::address(header, peer.address), header.len),
+        Err(HeaderError::Absent) if !proxy.required => (peer.address, 0),
+        Err(error) => return Err(NotKnown::NoHeader(error)),
+    };
+    tracing::debug!(listener = %peer.listener, balancer = %peer.address, peer = %address, "address behind a balancer");
+    peer.address = address;
+    listener.limiter.admit_address(permit, address.ip()).map_err(NotKnown::TooMany)?;
+    Ok(len as u64)
+}
+
 /// SASL, where the security protocol has it; the session follows from the proof, and from nothing else.
 async fn identify(
     stream: &mut TcpStream,
     peer: &Peer,
-    at: Instant,
+    deadline: Instant,
     listener: &ListenerContext,
 ) -> Result<Known, NotKnown> {
     let Some(gate) = &listener.gate else {
         let session = Session::without_sasl(listener.security_protocol).expect("a SASL listener has a gate");
         return Ok(Known { session, already_read: BytesMut::new(), bytes_in: 0, bytes_out: 0 });
     };
-    let rules = GateRules { deadline: at + listener.authentication_timeout, ..gate.clone() };
+    let rules = GateRules { deadline, ..gate.clone() };
     let api_versions = listener.topology.api_versions();
     let login = Box::pin(authenticate(stream, &rules, &api_versions, peer));
     let Authenticated { proof, unread, bytes_in, bytes_out } = tokio::select! {

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "wire"]),
     ("relay", &["backend", "foreign", "listener", "sasl", "session", "wire"]),
-    ("observe", &["config", "foreign", "principal", "relay", "sasl", "session"]),
+    ("observe", &["config", "foreign", "listener", "principal", "relay", "sasl", "session"]),
     ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session"]),
 ];
 
