@@ -47,6 +47,13 @@ pub(crate) struct ListenerContext {
     pub(crate) drain: CancellationToken,
 }
 
+impl ListenerContext {
+    /// Whether it is a balancer that is believed, as far as is known.
+    pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
+        self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
+}
+
 /// A connection that has just been accepted.
 pub(crate) struct Accepted<S = TcpStream> {
     pub(crate) stream: S,
@@ -69,18 +76,22 @@ pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
     let Accepted { mut stream, mut peer, target, at, mut permit } = accepted;
     listener.metrics.connection_opened();
     let deadline = at + listener.authentication_timeout;
+    let mut header_len = 0;
     let known = match find_address(&mut stream, &mut peer, &mut permit, deadline, &listener).await {
-        Ok(header_len) => identify(&mut stream, &peer, deadline, &listener).await.map(|known| (known, header_len)),
+        Ok(len) => {
+            header_len = len;
+            identify(&mut stream, &peer, deadline, &listener).await
+        }
         Err(not_known) => Err(not_known),
     };
     let (mut closed, left) = match known {
-        Ok((Known { session, already_read, bytes_in, bytes_out }, header_len)) => {
+        Ok(Known { session, already_read, bytes_in, bytes_out }) => {
             permit.authenticated();
             // Boxed: an idle connection carries the relay's room and nothing of the states before it.
             let relayed = Box::pin(relay(&session, already_read, stream, target, &listener)).await;
             let Transport::Plain(stream) = relayed.client;
             let left = relayed.reason.leaves_the_client().then_some(stream);
-            let bytes = (header_len + bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
+            let bytes = (bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
             (Closed::relayed(&session, &relayed.reason, bytes), left)
         }
         Err(NotKnown::Refused(failure)) => {
@@ -98,6 +109,10 @@ pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
         Err(NotKnown::Stopped) => (Closed::stopped(), None),
     };
     closed.duration = at.elapsed();
+    closed.bytes_in += header_len;
+    if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(&peer) {
+        closed.was_a_health_check();
+    }
     listener.metrics.bytes_moved(closed.bytes_in, closed.bytes_out);
     closed.log(&peer, listener.security_protocol, &listener.failures);
     if let Some(stream) = left {
@@ -134,8 +149,7 @@ async fn find_address(
     deadline: Instant,
     listener: &ListenerContext,
 ) -> Result<u64, NotKnown> {
-    let balancer = listener.proxy_protocol.as_ref().filter(|proxy| proxy.trusts(peer.address.ip()));
-    let Some(proxy) = balancer else { return Ok(0) };
+    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|_| listener.is_balancer(peer)) else { return Ok(0) };
     let header = Box::pin(tokio::time::timeout_at(deadline, proxy_protocol::read(stream)));
     let header = tokio::select! {
         header = header => header.unwrap_or(Err(HeaderError::Deadline)),

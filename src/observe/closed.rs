@@ -91,6 +91,11 @@ impl Closed {
         Self { told: Told::Bounded, ..Self::anonymous(limit.to_string()) }
     }
 
+    /// It was a balancer's own connection, on which nothing was said.
+    pub fn was_a_health_check(&mut self) {
+        self.told = Told::Hardly;
+    }
+
     /// A client that was about to log in when the front was stopped.
     pub fn stopped() -> Self {
         Self::anonymous("shutdown".to_owned())
