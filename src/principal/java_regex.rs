@@ -18,6 +18,8 @@ pub(super) struct Translated {
     pub groups: usize,
     /// Group names with their numbers.
     pub names: Vec<(String, usize)>,
+    /// Whether it looks around, refers back or does not go back: what takes more than a regular expression in the strict sense.
+    pub is_fancy: bool,
 }
 
 /// Translates a pattern; the error says what it cannot take.
@@ -30,12 +32,14 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, String> {
         names: Vec::new(),
         flags: Flags::default(),
         depth: 0,
+        is_fancy: false,
     };
     translator.alternatives()?;
     if translator.at < translator.rest.len() {
         return Err("an unmatched )".into());
     }
-    Ok(Translated { pattern: translator.out, groups: translator.groups, names: translator.names })
+    let Translator { out: pattern, groups, names, is_fancy, .. } = translator;
+    Ok(Translated { pattern, groups, names, is_fancy })
 }
 
 #[derive(Clone, Copy, Default)]
@@ -52,6 +56,7 @@ struct Translator {
     names: Vec<(String, usize)>,
     flags: Flags,
     depth: u32,
+    is_fancy: bool,
 }
 
 type Step = Result<(), String>;
@@ -177,6 +182,7 @@ impl Translator {
             if self.take(opening) {
                 self.out.push_str("(?");
                 self.out.push_str(opening);
+                self.is_fancy |= opening != ":";
                 let width = self.end_group(outer)?;
                 return Ok(if matches!(opening, ":" | ">") { width } else { Width::Empty });
             }
@@ -258,6 +264,7 @@ impl Translator {
         if self.take("?") {
             self.out.push('?');
         } else if self.take("+") {
+            self.is_fancy = true;
             self.out.insert_str(start, "(?>");
             self.out.push(')');
         }
@@ -327,6 +334,7 @@ impl Translator {
             }
         };
         self.at += 1;
+        self.is_fancy |= matches!(c, 'b' | 'B');
         self.out.push_str(&fixed);
         Ok(if c == 'R' { Width::Some } else { Width::Empty })
     }
@@ -361,6 +369,7 @@ impl Translator {
         if number > self.groups || self.flags.ignore_case {
             return Err(format!(r"the reference \{number}"));
         }
+        self.is_fancy = true;
         let _ = write!(self.out, r"(?:\{number})");
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! `ssl.principal.mapping.rules`: Kafka's `SslPrincipalMapper`.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
-
-use fancy_regex::{Captures, Regex, RegexBuilder};
 
 use super::java_regex;
 use super::replacement::{self, Part};
@@ -31,9 +30,9 @@ struct Rule {
 
 struct Mapping {
     /// The pattern, which has to match the whole name.
-    whole: Regex,
+    whole: Engine,
     /// The same pattern, searched for in the name.
-    part: Regex,
+    part: Engine,
     replacement: Vec<Part>,
     case: Case,
 }
@@ -143,41 +142,39 @@ struct TooCostly;
 
 impl Mapping {
     fn new(pattern: &str, replacement: &str, case: Case) -> Result<Self, String> {
-        let java_regex::Translated { pattern, groups, names } = java_regex::translate(pattern)
+        let java_regex::Translated { pattern, groups, names, is_fancy } = java_regex::translate(pattern)
             .map_err(|what| format!("the pattern has {what}, which is an error or is not supported here"))?;
         let replacement = replacement::parse(replacement, groups, &names)
             .map_err(|problem| format!("the replacement cannot be used: {problem}"))?;
-        let build = |pattern: String| {
-            let built = RegexBuilder::new(&pattern).backtrack_limit(BACKTRACK_LIMIT).build();
-            built.map_err(|error| format!("the pattern is not supported here: {error}"))
+        let build = |pattern: &str| {
+            Engine::new(pattern, is_fancy).map_err(|error| {
+                // The crates draw the pattern above the reason.
+                format!("the pattern is not supported here: {}", error.lines().last().unwrap_or_default())
+            })
         };
-        Ok(Self { whole: build(format!(r"\A(?:{pattern})\z"))?, part: build(pattern)?, replacement, case })
+        Ok(Self { whole: build(&format!(r"\A(?:{pattern})\z"))?, part: build(&pattern)?, replacement, case })
     }
 
     /// `None` if the pattern does not match the whole name. Kafka then replaces every match in the name, which need not be the
     /// whole one again: `.*` matches once more, empty, at the end.
     fn apply(&self, name: &str) -> Result<Option<String>, TooCostly> {
-        if !self.whole.is_match(name).map_err(|_| TooCostly)? {
+        if !self.whole.is_match(name)? {
             return Ok(None);
         }
         let mut mapped = String::new();
         let (mut copied, mut from, mut matches) = (0, 0, 0);
         while from <= name.len() {
-            let Some(found) = self.part.captures_from_pos(name, from).map_err(|_| TooCostly)? else { break };
-            let Some(all) = found.get(0) else { break };
+            let Some(groups) = self.part.find(name, from)? else { break };
+            let Some(all) = groups.first().cloned().flatten() else { break };
             matches += 1;
             if matches > MAX_MATCHES || mapped.len() > MAX_NAME_LEN {
                 return Err(TooCostly);
             }
-            mapped.push_str(&name[copied..all.start()]);
-            self.replace(&found, &mut mapped);
-            copied = all.end();
+            mapped.push_str(&name[copied..all.start]);
+            self.replace(name, &groups, &mut mapped);
+            copied = all.end;
             // As Java does: behind an empty match the search goes on one character later, behind any other right there.
-            from = if all.start() < all.end() {
-                all.end()
-            } else {
-                all.end() + name[all.end()..].chars().next().map_or(1, char::len_utf8)
-            };
+            from = all.end + if all.is_empty() { name[all.end..].chars().next().map_or(1, char::len_utf8) } else { 0 };
         }
         mapped.push_str(&name[copied..]);
         Ok(Some(match self.case {
@@ -187,12 +184,53 @@ impl Mapping {
         }))
     }
 
-    fn replace(&self, found: &Captures<'_, str>, mapped: &mut String) {
+    fn replace(&self, name: &str, groups: &[Option<Range<usize>>], mapped: &mut String) {
         for part in &self.replacement {
             match part {
                 Part::Text(text) => mapped.push_str(text),
-                Part::Group(number) => mapped.push_str(found.get(*number).map_or("", |group| group.as_str())),
+                Part::Group(number) => {
+                    let group = groups.get(*number).cloned().flatten();
+                    mapped.push_str(group.map_or("", |group| &name[group]));
+                }
             }
         }
+    }
+}
+
+/// Plain patterns are searched in linear time; only those that need it go back and forth, within a limit.
+enum Engine {
+    Plain(regex::Regex),
+    Fancy(Box<fancy_regex::Regex>),
+}
+
+impl Engine {
+    fn new(pattern: &str, is_fancy: bool) -> Result<Self, String> {
+        if !is_fancy {
+            return regex::Regex::new(pattern).map(Self::Plain).map_err(|error| error.to_string());
+        }
+        let mut builder = fancy_regex::RegexBuilder::new(pattern);
+        let built = builder.backtrack_limit(BACKTRACK_LIMIT).seek(false).build();
+        built.map(|regex| Self::Fancy(Box::new(regex))).map_err(|error| error.to_string())
+    }
+
+    fn is_match(&self, name: &str) -> Result<bool, TooCostly> {
+        match self {
+            Self::Plain(regex) => Ok(regex.is_match(name)),
+            Self::Fancy(regex) => regex.is_match(name).map_err(|_| TooCostly),
+        }
+    }
+
+    /// The groups of the first match from there on, the whole match first.
+    fn find(&self, name: &str, from: usize) -> Result<Option<Vec<Option<Range<usize>>>>, TooCostly> {
+        Ok(match self {
+            Self::Plain(regex) => {
+                let found = regex.captures_at(name, from);
+                found.map(|found| found.iter().map(|group| group.map(|group| group.range())).collect())
+            }
+            Self::Fancy(regex) => {
+                let found = regex.captures_from_pos(name, from).map_err(|_| TooCostly)?;
+                found.map(|found| found.iter().map(|group| group.map(|group| group.range())).collect())
+            }
+        })
     }
 }
