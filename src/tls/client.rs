@@ -61,6 +61,11 @@ impl ClientTls {
         Ok(Self { config: Arc::new(config), material })
     }
 
+    #[cfg(test)]
+    pub(super) fn with_config(config: ClientConfig) -> Self {
+        Self { config: Arc::new(config), material: Material::new("test") }
+    }
+
     /// What handshakes go by.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config

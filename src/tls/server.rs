@@ -148,7 +148,7 @@ fn verifier(
             Some(crl) => Place::new(crl, ""),
             None => Place { key: "ssl.truststore.location", origin: "not set", what: String::new() },
         };
-        material.error(&place, error.to_string())
+        material.error(&place, format!("one of the revocation lists or trusted certificates cannot be used: {error}"))
     })?;
     Ok(asks.then_some(verifier))
 }
