@@ -117,10 +117,10 @@ impl Server {
             let (ports, addresses) = bind(listener, &config.socket)?;
             bound.push((listener, gate, tls, ports, Arc::new(addresses)));
         }
-        // Built so that a bad trust store ends the start; the topology takes the configuration.
-        build_backend_tls(&config)?;
+        let backend_tls = build_backend_tls(&config)?;
         let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
-        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, Box::new(watcher)));
+        let topology =
+            Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
         let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
