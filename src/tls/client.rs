@@ -81,7 +81,7 @@ impl ClientTls {
         &self.material.files
     }
 
-    /// What the operator should know: one line each, with the key.
+    /// What the operator should know: one line each, with the listener or `backend`, and the key.
     pub fn warnings(&self) -> &[String] {
         &self.material.warnings
     }

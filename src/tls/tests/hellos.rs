@@ -66,12 +66,10 @@ const GOOD_GROUPS: &[u16] = &[29, 23];
 /// The helper makes hellos that are good but for what a test changes.
 #[test]
 fn a_good_hello_is_answered() {
-    let mut server = ServerConnection::new(server(&listener(pem_file("plain.pem"))).config().clone()).unwrap();
+    let tls = server(&listener(pem_file("plain.pem")));
     for (supported, suites) in [(&[][..], GOOD_SUITES), (&[0x0304][..], &[0x1301])] {
         let bytes = hello(0x0301, 0x0303, suites, GOOD_GROUPS, supported);
-        let mut fresh =
-            ServerConnection::new(super::fixture::server(&listener(pem_file("plain.pem"))).config().clone()).unwrap();
-        std::mem::swap(&mut server, &mut fresh);
+        let mut server = ServerConnection::new(tls.config().clone()).unwrap();
         server.read_tls(&mut &bytes[..]).unwrap();
         server.process_new_packets().unwrap();
         assert!(server.wants_write());
@@ -87,6 +85,15 @@ fn h_093_versions_of_the_past() {
         // The same by the extension of TLS 1.3 (RFC 8446 section 4.2.1).
         let bytes = hello(0x0301, 0x0303, GOOD_SUITES, GOOD_GROUPS, &[version]);
         assert_eq!(alert(&answer(&settings, &bytes)), PROTOCOL_VERSION, "{version:04x} supported");
+    }
+    // As clients of that time send it: without extensions at all.
+    for version in [0x0300u16, 0x0301, 0x0302] {
+        let body = [&version.to_be_bytes()[..], &[7; 32], &[0, 0, 4, 0, 0x2f, 0, 0x35, 1, 0]].concat();
+        let sizes = |n: usize| (n as u16).to_be_bytes();
+        let handshake = [&[1, 0][..], &sizes(body.len()), &body].concat();
+        let bytes = [&[22][..], &version.to_be_bytes(), &sizes(handshake.len()), &handshake].concat();
+        let alert = alert(&answer(&settings, &bytes));
+        assert!([HANDSHAKE_FAILURE, PROTOCOL_VERSION].contains(&alert), "{version:04x}: {alert}");
     }
     // SSLv2: 46 bytes, CLIENT-HELLO, version 2, three cipher kinds, a challenge.
     let mut sslv2 = vec![0x80, 0x2e, 1, 0, 2, 0, 9, 0, 0, 0, 16, 1, 0, 0x80, 2, 0, 0x80, 7, 0, 0xc0];

@@ -125,7 +125,10 @@ fn a_certificate_out_of_its_time_is_warned_of() {
     for (name, when) in [("expired_server.pem", "has expired"), ("future_server.pem", "is not valid yet")] {
         let tls = good(inline(&content("server.key"), &content(name), None));
         let [warning] = tls.warnings() else { panic!("{:?}", tls.warnings()) };
-        assert!(warning.starts_with("ssl.keystore.certificate.chain (f:1): the certificate of CN="), "{warning}");
+        assert!(
+            warning.starts_with("listener EXTERNAL: ssl.keystore.certificate.chain (f:1): the certificate of CN="),
+            "{warning}"
+        );
         assert!(warning.contains(when), "{warning}");
     }
 }
@@ -158,7 +161,9 @@ fn of_several_keys_the_first_of_each_kind_is_used() {
     assert_eq!(subjects(&tls, Store::Keystore), ["CN=renamed", "CN=rsa"]);
     assert_eq!(
         tls.warnings(),
-        ["ssl.keystore.location (f:1): entry 'server' is not used: another of its kind comes before it"]
+        [
+            "listener EXTERNAL: ssl.keystore.location (f:1): entry 'server' is not used: another of its kind comes before it"
+        ]
     );
 }
 
@@ -281,7 +286,9 @@ fn revocation_lists() {
     assert_eq!(tls.warnings(), [""; 0]);
     assert_eq!(
         server(&with(&["old_crl.pem"])).warnings(),
-        ["ssl.crl.location (f:1): the revocation list of CN=ca is out of date; it is used nevertheless"]
+        [
+            "listener EXTERNAL: ssl.crl.location (f:1): the revocation list of CN=ca is out of date; it is used nevertheless"
+        ]
     );
     let at = "listener EXTERNAL: ssl.crl.location (f:1): revocation list";
     let version = "it is no certificate revocation list of version 2 (RFC 5280 section 5.1); openssl writes that version with \
@@ -380,6 +387,8 @@ fn what_a_new_key_store_may_change() {
          ssl.allow.san.changes=true allows it"
     );
     load("server.pem", true, true).may_replace(&more).unwrap();
+    let told = text(&load("expired_server.pem", true, true).may_replace(&old).unwrap_err());
+    assert!(told.ends_with("the new certificate of CN=expired_server has expired"), "{told}");
     let several = server(&listener(store("several.p12", STORE_PASSWORD)));
     assert!(text(&several.may_replace(&old).unwrap_err()).contains("another number of keys"));
 }
