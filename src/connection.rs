@@ -102,23 +102,35 @@ async fn run(
 ) -> (Closed, Option<Transport>) {
     // One deadline for everything until the client is known: bytes that arrive do not move it.
     let deadline = at + listener.authentication_timeout;
-    let mut bytes = (0, 0);
-    match find_address(&mut stream, peer, permit, deadline, listener).await {
-        Ok(header_len) => bytes.0 += header_len,
-        Err(not_known) => return (not_known.tell(bytes, listener), None),
+    let header_len = match find_address(&mut stream, peer, permit, deadline, listener).await {
+        Ok(header_len) => header_len,
+        Err(not_known) => return (not_known.tell((0, 0), listener), None),
+    };
+    let (mut closed, left) = run_behind_header(stream, (peer, permit, target), deadline, listener).await;
+    if header_len > 0 && listener.is_balancer(peer) {
+        closed.was_a_balancers();
     }
+    closed.bytes_in += header_len;
+    (closed, left)
+}
+
+/// The stages that see the connection as if the client itself had opened it.
+async fn run_behind_header(
+    stream: TcpStream,
+    (peer, permit, target): (&Peer, &mut ConnectionPermit, Target),
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> (Closed, Option<Transport>) {
     let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
         Ok(secured) => secured,
-        Err((not_known, stream)) => {
-            return (not_known.tell_behind(bytes, peer, listener), stream.map(Transport::Plain));
-        }
+        Err((not_known, stream)) => return (not_known.tell((0, 0), listener), stream.map(Transport::Plain)),
     };
-    bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
+    let bytes = handshaken.bytes;
     let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
         Ok(known) => known,
         Err(not_known) => {
             let left = not_known.waits_for_an_answer().then_some(transport);
-            return (not_known.tell_behind(bytes, peer, listener), left);
+            return (not_known.tell(bytes, listener), left);
         }
     };
     permit.authenticated();
@@ -168,15 +180,6 @@ impl NotKnown {
         };
         closed.bytes_in += bytes.0;
         closed.bytes_out += bytes.1;
-        closed
-    }
-
-    /// The same behind a PROXY header: a balancer that then says nothing has looked whether we live.
-    fn tell_behind(self, bytes: (u64, u64), peer: &Peer, listener: &ListenerContext) -> Closed {
-        let mut closed = self.tell(bytes, listener);
-        if bytes.0 > 0 && closed.bytes_in == bytes.0 && listener.is_balancer(peer) {
-            closed.was_a_health_check();
-        }
         closed
     }
 
