@@ -102,35 +102,24 @@ async fn run(
 ) -> (Closed, Option<Transport>) {
     // One deadline for everything until the client is known: bytes that arrive do not move it.
     let deadline = at + listener.authentication_timeout;
-    let header_len = match find_address(&mut stream, peer, permit, deadline, listener).await {
-        Ok(header_len) => header_len,
-        Err(not_known) => return (not_known.tell((0, 0), listener), None),
-    };
-    let (mut closed, left) = run_behind_header(stream, (peer, permit, target), deadline, listener).await;
-    if header_len > 0 && listener.is_balancer(peer) {
-        closed.was_a_balancers();
+    let mut bytes = (0, 0);
+    match find_address(&mut stream, peer, permit, deadline, listener).await {
+        Ok(header_len) => bytes.0 += header_len,
+        Err(not_known) => return (not_known.tell(bytes, listener), None),
     }
-    closed.bytes_in += header_len;
-    (closed, left)
-}
-
-/// The stages that see the connection as if the client itself had opened it.
-async fn run_behind_header(
-    stream: TcpStream,
-    (peer, permit, target): (&Peer, &mut ConnectionPermit, Target),
-    deadline: Instant,
-    listener: &ListenerContext,
-) -> (Closed, Option<Transport>) {
+    let header_len = bytes.0;
     let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
         Ok(secured) => secured,
-        Err((not_known, stream)) => return (not_known.tell((0, 0), listener), stream.map(Transport::Plain)),
+        Err((not_known, stream)) => {
+            return (not_known.tell_behind(bytes, peer, listener), stream.map(Transport::Plain));
+        }
     };
-    let bytes = handshaken.bytes;
+    bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
     let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
         Ok(known) => known,
         Err(not_known) => {
             let left = not_known.waits_for_an_answer().then_some(transport);
-            return (not_known.tell(bytes, listener), left);
+            return (not_known.tell_behind(bytes, peer, listener), left);
         }
     };
     permit.authenticated();
@@ -139,7 +128,11 @@ async fn run_behind_header(
     let relayed = Box::pin(relay(&session, already_read, transport, target, listener)).await;
     let left = relayed.reason.leaves_the_client().then_some(relayed.client);
     let bytes = (bytes.0 + login.0 + relayed.bytes_in, bytes.1 + login.1 + relayed.bytes_out);
-    (Closed::relayed(&session, &relayed.reason, bytes), left)
+    let mut closed = Closed::relayed(&session, &relayed.reason, bytes);
+    if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(peer) {
+        closed.was_a_health_check();
+    }
+    (closed, left)
 }
 
 /// Why a client does not become known.
@@ -180,6 +173,15 @@ impl NotKnown {
         };
         closed.bytes_in += bytes.0;
         closed.bytes_out += bytes.1;
+        closed
+    }
+
+    /// The same behind a PROXY header: a balancer that then says nothing has looked whether we live.
+    fn tell_behind(self, bytes: (u64, u64), peer: &Peer, listener: &ListenerContext) -> Closed {
+        let mut closed = self.tell(bytes, listener);
+        if bytes.0 > 0 && closed.bytes_in == bytes.0 && listener.is_balancer(peer) {
+            closed.was_a_health_check();
+        }
         closed
     }
 

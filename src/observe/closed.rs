@@ -104,9 +104,9 @@ impl Closed {
         Self { told: Told::Bounded, ..Self::anonymous(limit.to_string()) }
     }
 
-    /// It was a balancer's own connection, behind its PROXY header: if it hung up without a word, that was a health check.
-    pub fn was_a_balancers(&mut self) {
-        if self.hung_up && self.bytes_in == 0 {
+    /// It was a balancer's own connection, on which nothing was said. If the balancer ended it itself, it is not worth a line.
+    pub fn was_a_health_check(&mut self) {
+        if self.hung_up {
             self.told = Told::Hardly;
         }
     }
