@@ -10,7 +10,6 @@ mod workers;
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{BrokerWatcher, Topology};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
+use crate::listener::limits::UNLIMITED;
 use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
 use crate::observe::Metrics;
 use crate::relay::{RelayRules, api_table};
@@ -112,8 +112,10 @@ impl Server {
             let (ports, addresses) = bind(listener, &config.socket)?;
             bound.push((listener, gate, ports, Arc::new(addresses)));
         }
-        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
+        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()));
         let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, Box::new(watcher)));
+        metrics.watch_backend(topology.clone());
+        metrics.set_max_connections(Some(config.limits.max_connections).filter(|limit| *limit < UNLIMITED));
         let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
@@ -123,6 +125,10 @@ impl Server {
                 advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
                 "listening"
             );
+            let counted = metrics.listener(listener.name.as_str());
+            counted.enable_mechanisms(gate.iter().flat_map(|gate| gate.mechanisms.names()));
+            counted.set_max_connections(listener.max_connections.filter(|limit| *limit < UNLIMITED));
+            counted.set_addresses(addresses.clone());
             let context = Arc::new(ListenerContext {
                 security_protocol: listener.security_protocol,
                 addresses,
@@ -130,7 +136,7 @@ impl Server {
                 relay: relay.clone(),
                 authentication_timeout: config.authentication_timeout,
                 topology: topology.clone(),
-                metrics: metrics.clone(),
+                metrics: counted,
                 drain: drain.clone(),
             });
             let rules = accept::Rules {
@@ -153,6 +159,7 @@ impl Server {
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
     async fn stop(self) {
+        self.metrics.drain();
         self.stop_accepting.cancel();
         self.drain.cancel();
         self.connections.close();
@@ -222,13 +229,12 @@ impl Signals {
 #[derive(Debug)]
 struct BrokersWithoutPort {
     listeners: Vec<Arc<Addresses>>,
-    metrics: Arc<Metrics>,
     warned: Mutex<HashSet<(usize, i32)>>,
 }
 
 impl BrokersWithoutPort {
-    fn new(listeners: impl Iterator<Item = Arc<Addresses>>, metrics: Arc<Metrics>) -> Self {
-        Self { listeners: listeners.collect(), metrics, warned: Mutex::default() }
+    fn new(listeners: impl Iterator<Item = Arc<Addresses>>) -> Self {
+        Self { listeners: listeners.collect(), warned: Mutex::default() }
     }
 }
 
@@ -237,7 +243,6 @@ impl BrokerWatcher for BrokersWithoutPort {
         for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| a.node_port(node_id).is_none()) {
             let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
             if warned.insert((at, node_id)) {
-                self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
                 tracing::error!(
                     listener = %addresses.listener(), node_id,
                     "broker {node_id} is out of reach for clients of this listener: its node id lies outside \
