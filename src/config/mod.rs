@@ -15,6 +15,7 @@ pub mod keys;
 mod limits;
 mod listeners;
 mod login;
+mod metrics;
 pub mod properties;
 mod providers;
 mod reader;
@@ -114,6 +115,7 @@ fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConf
         socket,
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
+        metrics_listeners: metrics::listeners(reader),
     })
 }
 

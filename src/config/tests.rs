@@ -126,4 +126,5 @@ mod backend;
 mod files;
 mod listeners;
 mod login;
+mod metrics;
 mod unused;

@@ -208,10 +208,12 @@ impl Relay {
     }
 }
 
+type Opening = Pin<Box<dyn Future<Output = Result<(TcpStream, OpenConnection), ConnectError>> + Send>>;
+
 /// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
 enum Backend {
     NotYet(Target, Arc<Topology>),
-    Opening(Pin<Box<dyn Future<Output = Result<(TcpStream, OpenConnection), ConnectError>> + Send>>),
+    Opening(Opening),
     Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
 }
 

@@ -23,7 +23,7 @@ use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
 use crate::listener::limits::UNLIMITED;
 use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
-use crate::observe::Metrics;
+use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::{RelayRules, api_table};
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
@@ -37,6 +37,9 @@ pub enum StartError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The endpoint for metrics and health could not be bound.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// A TLS listener, which this version cannot serve.
     #[error("listener {0}: security protocol {1} needs TLS, which this version does not have")]
     NoTls(String, &'static str),
@@ -106,6 +109,7 @@ impl Server {
             max_idle: config.connections_max_idle,
         });
 
+        let endpoint = Endpoint::bind(&config.metrics_listeners)?;
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let gate = build_gate(&config, listener, registry, &failure_delays).await?;
@@ -148,10 +152,14 @@ impl Server {
         }
 
         let connections = TaskTracker::new();
-        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections)?;
+        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections, &metrics)?;
         let asking = topology.clone();
         let until = drain.clone();
         tokio::spawn(async move { asking.run(until).await });
+        for address in endpoint.addresses() {
+            tracing::info!(%address, "metrics and health");
+        }
+        endpoint.serve(&Arc::new(Health::new(metrics.clone(), topology)));
         tracing::info!("ready");
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })

@@ -8,7 +8,7 @@ use crate::config::{BackendConfig, BackendSecurity, HostPort};
 use crate::sasl::gate::GateFailureReason;
 
 /// A backend that is never asked.
-fn backend() -> Arc<Topology> {
+pub(in crate::observe) fn never_asked() -> Arc<Topology> {
     #[derive(Debug)]
     struct Nobody;
     impl crate::backend::BrokerWatcher for Nobody {
@@ -31,7 +31,7 @@ fn backend() -> Arc<Topology> {
 /// Numbers in which each metric has a sample.
 fn full() -> Metrics {
     let metrics = Metrics::default();
-    let topology = backend();
+    let topology = never_asked();
     topology.learn((1, "broker", 9092));
     topology.learn((7, "broker", 9092));
     metrics.watch_backend(topology);
