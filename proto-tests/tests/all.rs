@@ -26,6 +26,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/observe.rs"]
+mod observe;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         topology::trials(),
         reliability::trials(),
         gate::trials(),
+        observe::trials(),
         hostile::trials(),
     ]
     .into_iter()
