@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use proto_tests::cluster::Cluster;
-use proto_tests::front::{Front, Spec};
+use proto_tests::front::Spec;
 use proto_tests::http::{self, get, scrape};
 use proto_tests::standin::Standin;
 use proto_tests::wire::requests::{self, metadata};
@@ -100,7 +100,7 @@ fn readiness() -> Result<()> {
 fn stopping() -> Result<()> {
     let standin = Standin::start(Standin::reserve()?)?;
     let (mut spec, endpoint) = before_standin(standin.at)?;
-    let mut front = spec.set("shutdown.timeout.ms", "4000").start()?;
+    let mut front = spec.set("shutdown.timeout.ms", "8000").start()?;
     let mut conn = Conn::login(front.sasl(), "alice", "alice-secret")?;
     conn.call(12, &metadata(&[]))?;
     standin.stall(true);
@@ -194,8 +194,10 @@ fn exact_counts(cluster: &Cluster) -> Result<()> {
     plain.send(&frame)?;
     let answer = plain.frame()?;
 
-    let closed = "doorkeeper_connections_closed_total{listener=\"SASL_PLAINTEXT\",reason=\"login_peer_closed\"}";
-    shows(endpoint, closed, 1.0)?;
+    for reason in ["login_peer_closed", "client_closed"] {
+        let closed = format!("doorkeeper_connections_closed_total{{listener=\"SASL_PLAINTEXT\",reason=\"{reason}\"}}");
+        shows(endpoint, &closed, 1.0)?;
+    }
     shows(endpoint, "doorkeeper_connections{listener=\"SASL_PLAINTEXT\",state=\"closing\"}", 0.0)?;
     shows(endpoint, "doorkeeper_backend_connections", 3.0)?;
     let after = scrape(endpoint)?;
@@ -228,9 +230,10 @@ fn exact_counts(cluster: &Cluster) -> Result<()> {
     for secret in ["alice", "canary", "MADE-UP"] {
         check!(!page.contains(secret), "the page holds {secret:?}");
     }
-    let lines =
-        |front: &Front| front.log().map(|log| log.iter().filter(|l| l["message"] == "connection closed").count());
-    check_eq!(lines(&front)?, 10, "lines of closed connections in the log");
+    wait_for("a line of each closed connection", Duration::from_secs(20), || {
+        let lines = front.log()?.iter().filter(|line| line["message"] == "connection closed").count();
+        if lines == 10 { Ok(()) } else { Err(format!("{lines} lines")) }
+    })?;
 
     // The signal writes the same page.
     front.process.signal(Signal::USR1);
