@@ -17,7 +17,7 @@ pub(in crate::observe) fn never_asked() -> Arc<Topology> {
     let nowhere = HostPort { host: "127.0.0.1".into(), port: 9 };
     let config = BackendConfig {
         bootstrap_servers: vec![nowhere],
-        security: BackendSecurity::Plaintext,
+        security: BackendSecurity { tls: None, sasl: None },
         client_id: String::new(),
         connection_setup_timeout: Duration::from_secs(1),
         metadata_max_age: Duration::from_secs(1),
@@ -25,7 +25,7 @@ pub(in crate::observe) fn never_asked() -> Arc<Topology> {
         reconnect_backoff_max: Duration::ZERO,
         rewritten_response_max_bytes: 1024,
     };
-    Arc::new(Topology::new(config, |_| None, Box::new(Nobody)))
+    Arc::new(Topology::new(config, None, |_| None, Box::new(Nobody)))
 }
 
 /// Numbers in which each metric has a sample.
