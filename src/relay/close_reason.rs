@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::backend::ConnectError;
+use crate::foreign::ForeignProtocol;
 use crate::wire::schema::WalkError;
 
 /// The end of a relayed connection; one log line each.
@@ -25,6 +26,8 @@ pub enum CloseReason {
     Shutdown,
     /// A request of more than `socket.request.max.bytes`, or of a negative size.
     RequestTooLarge,
+    /// The client, whose listener asks for no login, does not speak Kafka but something else that we recognise.
+    OtherProtocol(ForeignProtocol),
     /// A request that is too short for its header, or whose header does not parse.
     MalformedRequest,
     /// A request of an API that no broker listener has.
@@ -65,6 +68,11 @@ impl CloseReason {
         "idle",
         "shutdown",
         "request too large",
+        "http_on_kafka_port",
+        "tls_on_plaintext_port",
+        "ssh_on_kafka_port",
+        "proxy_header_on_kafka_port",
+        "plaintext_on_tls_port",
         "malformed request",
         "unknown api",
         "refused api",
@@ -83,6 +91,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
             Self::RequestTooLarge => "request too large",
+            Self::OtherProtocol(protocol) => protocol.as_str(),
             Self::MalformedRequest => "malformed request",
             Self::UnknownApi(_) => "unknown api",
             Self::RefusedApi(_) => "refused api",
@@ -114,6 +123,7 @@ mod tests {
     /// The match has no wildcard: a new reason does not compile until it is here, and then wants its name in the list.
     #[test]
     fn each_reason_has_its_name_in_the_list() {
+        use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
         let io = || io::Error::from(io::ErrorKind::BrokenPipe);
         let next = |reason: &CloseReason| match reason {
             CloseReason::ClientClosed => Some(CloseReason::ClientIo(io())),
@@ -123,7 +133,12 @@ mod tests {
             CloseReason::BackendUnavailable(_) => Some(CloseReason::Idle),
             CloseReason::Idle => Some(CloseReason::Shutdown),
             CloseReason::Shutdown => Some(CloseReason::RequestTooLarge),
-            CloseReason::RequestTooLarge => Some(CloseReason::MalformedRequest),
+            CloseReason::RequestTooLarge => Some(CloseReason::OtherProtocol(Http)),
+            CloseReason::OtherProtocol(Http) => Some(CloseReason::OtherProtocol(Tls)),
+            CloseReason::OtherProtocol(Tls) => Some(CloseReason::OtherProtocol(Ssh)),
+            CloseReason::OtherProtocol(Ssh) => Some(CloseReason::OtherProtocol(ProxyHeader)),
+            CloseReason::OtherProtocol(ProxyHeader) => Some(CloseReason::OtherProtocol(Kafka)),
+            CloseReason::OtherProtocol(Kafka) => Some(CloseReason::MalformedRequest),
             CloseReason::MalformedRequest => Some(CloseReason::UnknownApi(0)),
             CloseReason::UnknownApi(_) => Some(CloseReason::RefusedApi("")),
             CloseReason::RefusedApi(_) => Some(CloseReason::UnsupportedVersion("", 0)),

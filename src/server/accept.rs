@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
-use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};
-use crate::observe::Refused;
+use crate::listener::Port;
+use crate::observe::{Closed, Refused};
 use crate::sasl::Peer;
 
 /// What a port accepts by; all ports of a listener count together.
@@ -20,7 +20,13 @@ use crate::sasl::Peer;
 pub(super) struct Rules {
     pub(super) listener: ListenerName,
     pub(super) context: Arc<ListenerContext>,
-    pub(super) limiter: ListenerLimiter,
+}
+
+impl Rules {
+    /// A connection that is closed before it is served.
+    fn refuse(&self, peer: &Peer, closed: &Closed) {
+        closed.log(peer, self.context.security_protocol, &self.context.failures);
+    }
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
@@ -40,17 +46,36 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
-                rules.context.metrics.accepted();
+                let context = &rules.context;
+                context.metrics.accepted();
+                let peer = Peer { address, listener: rules.listener.clone() };
+                let ip = match &context.proxy_protocol {
+                    // A balancer: the client's address is still to come.
+                    Some(proxy) if proxy.trusts(address.ip()) => None,
+                    Some(proxy) if proxy.required => {
+                        context.metrics.refused(Refused::ProxySource);
+                        rules.refuse(&peer, &Closed::not_a_balancer());
+                        continue;
+                    }
+                    _ => Some(address.ip()),
+                };
+                if context.limiter.waits_for_logins() {
+                    context.metrics.accept_waits();
+                    context.failures.crowded(&rules.listener);
+                }
                 // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
                 let permit = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    permit = rules.limiter.admit(address.ip()) => permit,
+                    permit = context.limiter.admit(ip) => permit,
                 };
-                let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
-                    rules.context.metrics.refused(Refused::PerAddress);
-                    continue;
+                let permit = match permit {
+                    Ok(permit) => permit,
+                    Err(limit) => {
+                        context.metrics.refused(limit.into());
+                        rules.refuse(&peer, &Closed::too_many(limit));
+                        continue;
+                    }
                 };
-                let peer = Peer { address, listener: rules.listener.clone() };
                 let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
                 placement.place(accepted, rules.context.clone()).await;
             }

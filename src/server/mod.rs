@@ -23,8 +23,8 @@ use crate::backend::{BrokerWatcher, Topology};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
 use crate::listener::limits::UNLIMITED;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
-use crate::observe::{Endpoint, EndpointError, Health, Metrics};
+use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimits, bind};
+use crate::observe::{Endpoint, EndpointError, FailureLog, Health, Metrics};
 use crate::relay::{RelayRules, api_table};
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
@@ -106,6 +106,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+        let failures = Arc::new(FailureLog::default());
         let relay = Arc::new(RelayRules {
             max_in_flight: config.max_in_flight_requests,
             max_request_size: config.socket_request_max_bytes,
@@ -139,23 +140,23 @@ impl Server {
             let counted = metrics.listener(listener.name.as_str());
             counted.enable_mechanisms(gate.iter().flat_map(|gate| gate.mechanisms.names()));
             counted.set_max_connections(listener.max_connections.filter(|limit| *limit < UNLIMITED));
+            counted.set_max_unauthenticated_connections(listener.max_unauthenticated_connections);
             counted.set_addresses(addresses.clone());
             let context = Arc::new(ListenerContext {
                 security_protocol: listener.security_protocol,
                 addresses,
                 tls,
+                limiter: limiter.listener(&ListenerLimits::from(listener)),
+                proxy_protocol: listener.proxy_protocol.clone(),
                 gate,
                 relay: relay.clone(),
                 authentication_timeout: config.authentication_timeout,
                 topology: topology.clone(),
                 metrics: counted,
+                failures: failures.clone(),
                 drain: drain.clone(),
             });
-            let rules = accept::Rules {
-                listener: listener.name.clone(),
-                context,
-                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
-            };
+            let rules = accept::Rules { listener: listener.name.clone(), context };
             ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
         }
 
@@ -168,6 +169,8 @@ impl Server {
             tracing::info!(%address, "metrics and health");
         }
         endpoint.serve(&Arc::new(Health::new(metrics.clone(), topology)));
+        let until = drain.clone();
+        tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })
