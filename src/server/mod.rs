@@ -78,16 +78,18 @@ pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartErro
     })
 }
 
-/// Builds what can be built without serving: the mechanisms of each listener. What `doorkeeper check` adds to loading the file.
-pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
+/// Builds what can be built without serving: the mechanisms and the TLS of each listener, and the TLS towards the backend. What
+/// `doorkeeper check` adds to loading the file. Gives the warnings, one line each.
+pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut warnings = Vec::new();
         for listener in &config.listeners {
             build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
-            build_tls(listener)?;
+            warnings.extend(load_tls(listener)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
         }
-        build_backend_tls(config)?;
-        Ok(())
+        warnings.extend(load_backend_tls(config)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
+        Ok(warnings)
     })
 }
 
@@ -118,11 +120,11 @@ impl Server {
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let gate = build_gate(&config, listener, registry, &failure_delays).await?;
-            let tls = build_tls(listener)?;
+            let tls = load_tls(listener)?.map(to_be_replaced);
             let (ports, addresses) = bind(listener, &config.socket)?;
             bound.push((listener, gate, tls, ports, Arc::new(addresses)));
         }
-        let backend_tls = build_backend_tls(&config)?;
+        let backend_tls = load_backend_tls(&config)?.map(to_be_replaced);
         let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()));
         let topology =
             Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
@@ -195,23 +197,22 @@ impl Server {
 }
 
 /// The TLS of a listener whose security protocol has it. Reads files: at the start only, when nobody is served yet.
-fn build_tls(listener: &ListenerConfig) -> Result<Option<Arc<ArcSwap<ServerTls>>>, TlsError> {
-    let Some(settings) = &listener.tls else { return Ok(None) };
-    let tls = ServerTls::load(settings)?;
-    for warning in tls.warnings() {
-        tracing::warn!(listener = %listener.name, "{warning}");
-    }
-    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+fn load_tls(listener: &ListenerConfig) -> Result<Option<ServerTls>, TlsError> {
+    let tls = listener.tls.as_ref().map(ServerTls::load).transpose()?;
+    tls.iter().flat_map(ServerTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
+    Ok(tls)
 }
 
 /// The TLS towards the backend, if its security protocol has it.
-fn build_backend_tls(config: &ServerConfig) -> Result<Option<Arc<ArcSwap<ClientTls>>>, TlsError> {
-    let Some(settings) = &config.backend.security.tls else { return Ok(None) };
-    let tls = ClientTls::load(settings)?;
-    for warning in tls.warnings() {
-        tracing::warn!("backend: {warning}");
-    }
-    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+fn load_backend_tls(config: &ServerConfig) -> Result<Option<ClientTls>, TlsError> {
+    let tls = config.backend.security.tls.as_ref().map(ClientTls::load).transpose()?;
+    tls.iter().flat_map(ClientTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
+    Ok(tls)
+}
+
+/// Shared by the threads, and replaced as a whole when certificates change.
+fn to_be_replaced<T>(tls: T) -> Arc<ArcSwap<T>> {
+    Arc::new(ArcSwap::from_pointee(tls))
 }
 
 async fn build_gate(
