@@ -4,9 +4,13 @@ use std::fmt::Write;
 
 use crate::load::SHAPES;
 use crate::plan::Plan;
-use crate::rounds::{Figures, Way};
+use crate::rounds::{Figures, WAYS, Way};
 
 use Way::{Doorkeeper, HaProxy, Straight};
+
+mod tls;
+
+pub use tls::remarks;
 
 /// What a figure must be.
 #[derive(Clone, Copy)]
@@ -40,6 +44,7 @@ pub fn tables(figures: &Figures) -> String {
     logins(&mut out, figures);
     idle(&mut out, figures);
     storm(&mut out, figures);
+    tls::tables(&mut out, figures);
     out
 }
 
@@ -175,7 +180,7 @@ fn storm(out: &mut String, figures: &Figures) {
 }
 
 fn only_if(figures: &Figures, measure: &str, row: String) -> Vec<String> {
-    if figures.get(measure, Doorkeeper).is_empty() { Vec::new() } else { vec![row] }
+    if WAYS.iter().all(|way| figures.get(measure, *way).is_empty()) { Vec::new() } else { vec![row] }
 }
 
 fn table(out: &mut String, title: &str, head: &str, rows: &[String]) {
@@ -246,13 +251,14 @@ pub fn quiet(figures: &Figures) -> String {
     format!("Other programs kept {others:.2} cores busy meanwhile{judgement}.\n")
 }
 
-pub fn document(plan: &Plan, machine: &[(&str, String)], quiet: &str, tables: &str) -> String {
+pub fn document(plan: &Plan, machine: &[(&str, String)], remarks: &str, tables: &str) -> String {
     let mut out = String::from(HEAD);
     for (what, value) in machine {
         let _ = writeln!(out, "| {what} | {value} |");
     }
-    let _ = write!(out, "\nMedians of {} rounds. {quiet}\n{tables}", plan.rounds);
+    let _ = write!(out, "\nMedians of {} rounds. {remarks}\n{tables}", plan.rounds);
     out.push_str(METHOD);
+    out.push_str(tls::METHOD);
     out
 }
 
