@@ -6,6 +6,7 @@
 
 mod batch;
 mod client;
+mod identity;
 mod load;
 mod logins;
 mod machine;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::tls::Identity;
+use crate::identity::Identity;
 use crate::{Res, USER};
 
 mod tls;

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::client::{Conn, Endpoint};
+use crate::identity::Identity;
 use crate::load::{self, Consumers, Filled, PARTITIONS, Producers, SETTLE, SHAPES, Shape};
 use crate::plan::Plan;
 use crate::procs::{self, Kafka, Proc};
-use crate::tls::Identity;
 use crate::{Res, logins, machine, small};
 
 mod tls;

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use super::{Places, Proc, answers, free_ports, jaas, local};
 use crate::Res;
-use crate::tls::Identity;
+use crate::identity::Identity;
 
 /// A running proxy before Kafka.
 pub struct Front {

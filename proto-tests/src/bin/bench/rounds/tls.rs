@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Bench, GIB, IDLE, Way};
 use crate::client::{Conn, Endpoint};
+use crate::identity::Identity;
 use crate::load::{self, Consumers, Filled, Producers, SHAPES, Shape};
 use crate::plan::Plan;
 use crate::procs::{Front, Kafka};
-use crate::tls::Identity;
 use crate::{Res, logins};
 
 /// Records in batches of 1 MB only: what TLS costs is its bytes and its handshakes.
