@@ -8,16 +8,20 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
+    ("foreign", &[]),
     ("socket", &[]),
+    ("stock", &[]),
+    ("transport", &["stock", "tls"]),
     ("principal", &[]),
     ("config", &["secret"]),
     ("listener", &["config", "socket"]),
-    ("sasl", &["config", "principal", "secret", "wire"]),
+    ("tls", &["config", "foreign", "secret", "stock"]),
+    ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
-    ("backend", &["config", "listener", "socket", "wire"]),
-    ("relay", &["backend", "listener", "sasl", "session", "wire"]),
-    ("observe", &["principal", "relay", "sasl", "session"]),
-    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session"]),
+    ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
+    ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    ("observe", &["config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -58,6 +62,9 @@ fn modules_use_only_what_stands_before_them() {
             }
             if line.contains("kafka_protocol") && module != "wire" {
                 slips.push(format!("{}: only wire may name the codec crate", relative.display()));
+            }
+            if line.contains("rustls") && module != "tls" {
+                slips.push(format!("{}: only tls may name rustls", relative.display()));
             }
         }
     }

@@ -1,15 +1,16 @@
-//! Builds the listeners: endpoints, node ports, SASL.
+//! Builds the listeners: endpoints, node ports, TLS, SASL.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::endpoints::{Endpoint, may_share_port};
 use super::keys;
+use super::limits::unauthenticated_limits;
 use super::login::Logins;
+use super::proxy_protocol;
 use super::reader::Reader;
-use super::types::{
-    HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig, SecurityProtocol,
-};
+use super::tls;
+use super::types::{HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig};
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
 pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {
@@ -17,13 +18,16 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
     let mut built = Vec::new();
     for endpoint in endpoints {
         let name = endpoint.name.clone();
-        refuse_tls(reader, &name, endpoint.protocol);
         check_principal_builder(reader, &name);
         let node_id_ranges = read_ranges(reader, &name);
         let node_port_base = read_port_base(reader, &endpoint, node_id_ranges.as_ref(), &mut spans);
+        let tls = if endpoint.protocol.has_tls() { tls::listener(reader, &endpoint) } else { None };
         let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
         let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
         let max_connection_creation_rate = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTION_CREATION_RATE);
+        let (max_unauthenticated_connections, max_unauthenticated_connections_per_ip) =
+            unauthenticated_limits(reader, &name);
+        let proxy_protocol = proxy_protocol::read(reader, &name);
         let mut advertised = endpoint.advertised;
         if advertised.host.is_empty() {
             advertised.host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -37,23 +41,15 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
             node_port_base,
             max_connections,
             max_connection_creation_rate,
+            tls,
+            max_unauthenticated_connections,
+            max_unauthenticated_connections_per_ip,
+            proxy_protocol,
             sasl,
         });
     }
     check_collisions(reader, &spans);
     built
-}
-
-fn refuse_tls(reader: &mut Reader<'_>, name: &ListenerName, protocol: SecurityProtocol) {
-    if !protocol.has_tls() {
-        return;
-    }
-    let problem = format!(
-        "listener {name} has security protocol {protocol}, but this version has no TLS yet; expected PLAINTEXT or SASL_PLAINTEXT"
-    );
-    if let Some(found) = reader.find(&keys::LISTENERS) {
-        reader.error(&found, problem);
-    }
 }
 
 fn check_principal_builder(reader: &mut Reader<'_>, name: &ListenerName) {

@@ -4,6 +4,7 @@
 //! placeholders (`providers`), and builds the types from the flat keys by the table in [`keys`]. Nothing stops at the first
 //! fault: [`ConfigErrors`] has all of them.
 
+mod address_block;
 mod backend;
 mod docs;
 mod endpoints;
@@ -17,21 +18,29 @@ mod listeners;
 mod login;
 pub mod properties;
 mod providers;
+mod proxy_protocol;
 mod reader;
 mod source;
+mod tls;
+mod tls_types;
 mod types;
 mod unused;
 
 use std::fs;
 use std::path::Path;
 
+pub use address_block::AddressBlock;
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
 use reader::Reader;
+pub use tls_types::{
+    BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
+};
 pub use types::{
     BackendConfig, BackendSecurity, ConnectionLimits, HostPort, JaasContext, JaasModule, ListenerConfig, ListenerName,
-    MechanismConfig, NodeIdRanges, PlainCredentials, SaslListenerConfig, SecurityProtocol, ServerConfig, SocketOptions,
+    MechanismConfig, NodeIdRanges, PlainCredentials, ProxyProtocol, SaslListenerConfig, SecurityProtocol, ServerConfig,
+    SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.
@@ -93,8 +102,9 @@ fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConf
     let mut logins = Logins::new(kafka_opts);
     let map = endpoints::read_protocol_map(reader);
     let endpoints = endpoints::read_endpoints(reader, &map);
-    unused::warn(reader, &endpoints);
     let backend = backend::build(reader, &mut logins, &map, &endpoints);
+    let backend_has_tls = backend.as_ref().is_some_and(|backend| backend.security.tls.is_some());
+    unused::warn(reader, &endpoints, backend_has_tls);
     let listeners = listeners::build(reader, &mut logins, endpoints);
     let limits = limits::connection_limits(reader);
     let socket = limits::socket_options(reader);

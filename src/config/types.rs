@@ -7,6 +7,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::address_block::AddressBlock;
+use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::secret::Secret;
 
 /// A listener's name, upper case as Kafka keeps it; its keys are prefixed `listener.name.<lower case>.`.
@@ -150,8 +152,32 @@ pub struct ListenerConfig {
     pub max_connections: Option<u32>,
     /// This listener's own `max.connection.creation.rate` per second, if it has one.
     pub max_connection_creation_rate: Option<u32>,
+    /// Set exactly if the security protocol has TLS.
+    pub tls: Option<ListenerTlsConfig>,
+    /// Ours: most connections that have not authenticated, at least 1.
+    pub max_unauthenticated_connections: u32,
+    /// Ours: most of them from one address, at least 1.
+    pub max_unauthenticated_connections_per_ip: u32,
+    /// Ours: `proxy.protocol`, unless it is off.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Set exactly if the security protocol has SASL.
     pub sasl: Option<SaslListenerConfig>,
+}
+
+/// How a listener reads PROXY protocol headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// Whether connections without one are refused.
+    pub required: bool,
+    /// Who may send one; not empty.
+    pub trusted: Vec<AddressBlock>,
+}
+
+impl ProxyProtocol {
+    /// Whether a header from this address is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|block| block.contains(address))
+    }
 }
 
 /// The SASL settings of one listener.
@@ -246,13 +272,13 @@ pub struct BackendConfig {
     pub rewritten_response_max_bytes: u32,
 }
 
-/// How a backend connection is secured.
-#[derive(Clone, Debug)]
-pub enum BackendSecurity {
-    /// PLAINTEXT.
-    Plaintext,
-    /// SASL_PLAINTEXT with mechanism PLAIN.
-    SaslPlaintextPlain(PlainCredentials),
+/// How a backend connection is secured: each of Kafka's four security protocols is one combination.
+#[derive(Clone, Debug, Default)]
+pub struct BackendSecurity {
+    /// SSL and SASL_SSL.
+    pub tls: Option<BackendTlsConfig>,
+    /// SASL_PLAINTEXT and SASL_SSL, mechanism PLAIN.
+    pub sasl: Option<PlainCredentials>,
 }
 
 /// A user name and a password.

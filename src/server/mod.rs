@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,11 +23,12 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{BrokerWatcher, Topology};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
-use crate::observe::Metrics;
+use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimits, bind};
+use crate::observe::{FailureLog, Metrics};
 use crate::relay::{RelayRules, api_table};
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
+use crate::tls::{ClientTls, ServerTls, TlsError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +39,9 @@ pub enum StartError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A TLS listener, which this version cannot serve.
-    #[error("listener {0}: security protocol {1} needs TLS, which this version does not have")]
-    NoTls(String, &'static str),
+    /// The TLS material of a listener or of the backend cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system refused a thread, a signal handler or the like.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -79,7 +81,9 @@ pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartErro
     runtime.block_on(async {
         for listener in &config.listeners {
             build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
+            build_tls(listener)?;
         }
+        build_backend_tls(config)?;
         Ok(())
     })
 }
@@ -99,6 +103,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+        let failures = Arc::new(FailureLog::default());
         let relay = Arc::new(RelayRules {
             max_in_flight: config.max_in_flight_requests,
             max_request_size: config.socket_request_max_bytes,
@@ -109,15 +114,18 @@ impl Server {
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let gate = build_gate(&config, listener, registry, &failure_delays).await?;
+            let tls = build_tls(listener)?;
             let (ports, addresses) = bind(listener, &config.socket)?;
-            bound.push((listener, gate, ports, Arc::new(addresses)));
+            bound.push((listener, gate, tls, ports, Arc::new(addresses)));
         }
+        let backend_tls = build_backend_tls(&config)?;
         let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
-        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, Box::new(watcher)));
+        let topology =
+            Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
         let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
-        for (listener, gate, listener_ports, addresses) in bound {
+        for (listener, gate, tls, listener_ports, addresses) in bound {
             tracing::info!(
                 listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
                 advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
@@ -126,18 +134,18 @@ impl Server {
             let context = Arc::new(ListenerContext {
                 security_protocol: listener.security_protocol,
                 addresses,
+                tls,
+                limiter: limiter.listener(&ListenerLimits::from(listener)),
+                proxy_protocol: listener.proxy_protocol.clone(),
                 gate,
                 relay: relay.clone(),
                 authentication_timeout: config.authentication_timeout,
                 topology: topology.clone(),
                 metrics: metrics.clone(),
+                failures: failures.clone(),
                 drain: drain.clone(),
             });
-            let rules = accept::Rules {
-                listener: listener.name.clone(),
-                context,
-                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
-            };
+            let rules = accept::Rules { listener: listener.name.clone(), context };
             ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
         }
 
@@ -146,6 +154,8 @@ impl Server {
         let asking = topology.clone();
         let until = drain.clone();
         tokio::spawn(async move { asking.run(until).await });
+        let until = drain.clone();
+        tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })
@@ -168,15 +178,32 @@ impl Server {
     }
 }
 
+/// The TLS of a listener whose security protocol has it. Reads files: at the start only, when nobody is served yet.
+fn build_tls(listener: &ListenerConfig) -> Result<Option<Arc<ArcSwap<ServerTls>>>, TlsError> {
+    let Some(settings) = &listener.tls else { return Ok(None) };
+    let tls = ServerTls::load(settings)?;
+    for warning in tls.warnings() {
+        tracing::warn!(listener = %listener.name, "{warning}");
+    }
+    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+}
+
+/// The TLS towards the backend, if its security protocol has it.
+fn build_backend_tls(config: &ServerConfig) -> Result<Option<Arc<ArcSwap<ClientTls>>>, TlsError> {
+    let Some(settings) = &config.backend.security.tls else { return Ok(None) };
+    let tls = ClientTls::load(settings)?;
+    for warning in tls.warnings() {
+        tracing::warn!("backend: {warning}");
+    }
+    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+}
+
 async fn build_gate(
     config: &ServerConfig,
     listener: &ListenerConfig,
     registry: &Registry,
     failure_delays: &Arc<FailureDelays>,
 ) -> Result<Option<GateRules>, StartError> {
-    if listener.security_protocol.has_tls() {
-        return Err(StartError::NoTls(listener.name.to_string(), listener.security_protocol.as_str()));
-    }
     let Some(sasl) = &listener.sasl else { return Ok(None) };
     let mechanisms = registry.build(sasl, &listener.name).await?;
     Ok(Some(GateRules {

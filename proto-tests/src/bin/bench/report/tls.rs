@@ -38,7 +38,7 @@ fn bulk(out: &mut String, figures: &Figures) {
         for shape in TLS_SHAPES {
             let rate = format!("tls {direction} {} MB/s", shape.name);
             let cpu = format!("tls {direction} {} cpu", shape.name);
-            if figures.get(&rate, HaProxy).is_empty() {
+            if figures.get(&rate, Doorkeeper).is_empty() {
                 continue;
             }
             let ratio = Ratio::between(figures.get(&cpu, Doorkeeper), figures.get(&cpu, Envoy));

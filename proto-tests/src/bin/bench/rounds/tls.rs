@@ -71,14 +71,7 @@ fn start(plan: &Plan, way: Way, kafka: &Kafka, identity: &Identity) -> Res<Optio
     let (places, backend) = (&plan.places, kafka.plain);
     match (way, &places.envoy) {
         (Way::Straight, _) | (Way::Envoy, None) => Ok(None),
-        // Until doorkeeper speaks TLS its columns are empty.
-        (Way::Doorkeeper, _) => match places.start_doorkeeper_tls(backend, identity) {
-            Err(e) => {
-                eprintln!("bench: {e}");
-                Ok(None)
-            }
-            front => front.map(Some),
-        },
+        (Way::Doorkeeper, _) => places.start_doorkeeper_tls(backend, identity).map(Some),
         (Way::HaProxy, _) => places.start_haproxy_tls(backend, identity).map(Some),
         (Way::Envoy, Some(envoy)) => places.start_envoy(envoy, backend, identity).map(Some),
     }
