@@ -15,6 +15,7 @@ pub mod keys;
 mod limits;
 mod listeners;
 mod login;
+mod naming;
 pub mod properties;
 mod providers;
 mod reader;

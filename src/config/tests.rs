@@ -126,5 +126,6 @@ mod backend;
 mod files;
 mod listeners;
 mod login;
+mod naming;
 mod tls;
 mod unused;

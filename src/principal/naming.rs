@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::certificate::Certificate;
 use super::mapping::{MAX_NAME_LEN, MappingError, MappingRules};
-use super::subject::{self, SubjectError};
+use super::subject::SubjectError;
 use super::{KafkaPrincipal, NameKind, alternative_names};
 
 /// Where in a certificate the client's name is: `ssl.principal.source`.
@@ -80,10 +80,14 @@ pub enum NamingError {
     #[error("the subject of the client certificate holds {0}")]
     Unprintable(&'static str),
     /// It has no subject alternative name of the kind.
-    #[error("the client certificate has no {0} among its subject alternative names, which ssl.principal.source asks for")]
+    #[error(
+        "the client certificate has no {0} among its subject alternative names, which ssl.principal.source asks for"
+    )]
     NoSuchName(NameKind),
     /// It has several: which one is the client would be a guess.
-    #[error("the client certificate has {1} subject alternative names that are a {0}; ssl.principal.source expects one")]
+    #[error(
+        "the client certificate has {1} subject alternative names that are a {0}; ssl.principal.source expects one"
+    )]
     SeveralNames(NameKind, usize),
     /// The name has something else than printable ASCII.
     #[error("the {0} of the client certificate has other characters than printable ASCII")]
@@ -151,7 +155,7 @@ impl CertificateNaming {
     /// What the rules are applied to.
     fn name(&self, certificate: &Certificate<'_>) -> Result<String, NamingError> {
         let kind = match self.source {
-            NameSource::Subject => return Ok(subject::print(certificate.subject)?),
+            NameSource::Subject => return Ok(certificate.subject()?),
             NameSource::AlternativeName(kind) => kind,
         };
         let all = certificate.alternative_names.unwrap_or_default();
