@@ -26,6 +26,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/principals.rs"]
+mod principals;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         big::trials(),
         lifecycle::trials(),
         configuration::trials(),
+        principals::trials(),
         topology::trials(),
         reliability::trials(),
         gate::trials(),
