@@ -29,7 +29,8 @@ keys! {
 "Listeners" {
     LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, false,
         "Where clients connect: `NAME://host:port`, separated by commas. An empty host binds all interfaces, port 0 any free \
-         port. Each listener also binds one port per backend node, see `node.id.ranges`. Listeners that \
+         port. Each listener also binds one port per backend node, see `node.id.ranges`, or tells the nodes apart by name, see \
+         `node.host.pattern`. Listeners that \
          `controller.listener.names` names are skipped, because they are not for clients.";
     ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, false,
         "The host and port of each listener that clients are told. Where the host is empty, clients are told this \
@@ -41,10 +42,17 @@ keys! {
          the default completely.";
     NODE_ID_RANGES = "node.id.ranges", List, Fixed("0-31"), ListenerOnly, false,
         "Which node ids of the backend this listener can show to clients: numbers and ranges `first-last`, separated by \
-         commas. Each id has a port of its own, in this order, starting at `node.port.base`. Ranges must not overlap.";
+         commas. Each id has a port of its own, in this order, starting at `node.port.base`, or a name of its own by \
+         `node.host.pattern`. Ranges must not overlap.";
     NODE_PORT_BASE = "node.port.base", Int(1), Derived("the listener's port + 1"), ListenerOnly, false,
         "The port of the first node id of `node.id.ranges`; the others follow without a gap. They must not meet another \
          listener's ports. Not allowed for a listener with port 0, whose nodes get free ports too.";
+    NODE_HOST_PATTERN = "node.host.pattern", Text, Unset, ListenerOnly, false,
+        "Not a Kafka key. For listeners with TLS: the host name of each node, with `$(nodeId)` for the node id, such as \
+         `broker-$(nodeId).kafka.example.com`. The listener then binds its own port alone, and the name that a client asks for in \
+         its TLS handshake says which node it wants; the host in `advertised.listeners` is the bootstrap. All names must lead to \
+         this listener's advertised port, and its certificate must be good for all of them. A client that asks for another \
+         name, or for none, is refused. Not together with `node.port.base`.";
     CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, false,
         "Listeners of this name in a broker's own file are skipped with a warning.";
 }

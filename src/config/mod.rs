@@ -16,6 +16,7 @@ mod limits;
 mod listeners;
 mod login;
 mod naming;
+mod node_hosts;
 pub mod properties;
 mod providers;
 mod reader;
@@ -31,6 +32,7 @@ use std::path::Path;
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
+pub use node_hosts::NodeHostPattern;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,

@@ -127,5 +127,6 @@ mod files;
 mod listeners;
 mod login;
 mod naming;
+mod node_hosts;
 mod tls;
 mod unused;

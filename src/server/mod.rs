@@ -127,7 +127,7 @@ impl Server {
         for (listener, gate, tls, listener_ports, addresses) in bound {
             tracing::info!(
                 listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
-                advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
+                advertised = %format_args!("{}:{}", addresses.bootstrap().0, addresses.bootstrap().1), node_ports = listener_ports.len() - 1,
                 "listening"
             );
             let context = Arc::new(ListenerContext {
@@ -259,7 +259,7 @@ impl BrokersWithoutPort {
 
 impl BrokerWatcher for BrokersWithoutPort {
     fn broker_known(&self, node_id: i32) {
-        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| a.node_port(node_id).is_none()) {
+        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| !a.has_node(node_id)) {
             let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
             if warned.insert((at, node_id)) {
                 self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
