@@ -3,9 +3,10 @@
 //! | stage | takes | gives |
 //! |---|---|---|
 //! | accept | socket | [`Accepted`] |
-//! | TLS | `Accepted` | a transport (not in this version) |
+//! | PROXY header, where the listener reads one | `Accepted` | the client's true address |
+//! | TLS | socket | [`Secured`]: a transport, maybe the client's certificate and the name that it asked for |
 //! | SASL | transport, mechanisms | `Proof` |
-//! | principal | `Proof`, or nothing, as the security protocol says | `Session` |
+//! | principal | `Proof`, certificate, or nothing, as the security protocol says | `Session` |
 //! | backend | `&Session` | a connection of its own, opened by the first request that needs it |
 //! | relay | all of the above | `CloseReason` |
 
@@ -20,14 +21,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Topology;
-use crate::config::SecurityProtocol;
-use crate::listener::{Addresses, ConnectionPermit, Target};
-use crate::observe::{Closed, Metrics};
-use crate::relay::{Relay, RelayRules, Relayed, Transport};
+use crate::config::{ProxyProtocol, SecurityProtocol};
+use crate::listener::proxy_protocol::{self, HeaderError};
+use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
+use crate::observe::{Closed, FailureLog, Metrics};
+use crate::relay::{Relay, RelayRules, Relayed};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
 use crate::session::Session;
-use crate::tls::ServerTls;
+use crate::tls::{self, HandshakeError, Handshaken, NoHandshake, ServerTls};
+use crate::transport::Transport;
 
 /// What all connections of one listener share.
 #[derive(Debug)]
@@ -36,14 +39,24 @@ pub(crate) struct ListenerContext {
     /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
     pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
     pub(crate) addresses: Arc<Addresses>,
+    pub(crate) limiter: ListenerLimiter,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own.
     pub(crate) gate: Option<GateRules>,
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failures: Arc<FailureLog>,
     /// Cancelled when the front is being stopped: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
+}
+
+impl ListenerContext {
+    /// Whether it is a balancer that is believed, as far as is known.
+    pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
+        self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
 }
 
 /// A connection that has just been accepted.
@@ -65,66 +78,182 @@ impl<S> Accepted<S> {
 
 /// Serves one connection from its first byte to its last, and writes its one line into the log.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
-    let Accepted { mut stream, peer, target, at, permit } = accepted;
-    if listener.tls.is_some() {
-        // Nothing may pass in plain text here; the handshake comes with the TLS transport.
-        return;
-    }
+    let Accepted { stream, mut peer, target, at, mut permit } = accepted;
     listener.metrics.connection_opened();
-    let (mut closed, left) = match identify(&mut stream, &peer, at, &listener).await {
-        Ok(Known { session, already_read, bytes_in, bytes_out }) => {
-            // Boxed: an idle connection carries the relay's room and nothing of the states before it.
-            let relayed = Box::pin(relay(&session, already_read, stream, target, &listener)).await;
-            let Transport::Plain(stream) = relayed.client;
-            let left = relayed.reason.leaves_the_client().then_some(stream);
-            let bytes = (bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
-            (Closed::relayed(&session, &relayed.reason, bytes), left)
-        }
-        Err(NotKnown::Refused(failure)) => {
-            listener.metrics.authentication_failed();
-            (Closed::refused(&failure), waits_for_an_answer(&failure).then_some(stream))
-        }
-        Err(NotKnown::Stopped) => (Closed::stopped(), None),
-    };
+    let (mut closed, left) = run(stream, &mut peer, &mut permit, target, at, &listener).await;
     closed.duration = at.elapsed();
     listener.metrics.bytes_moved(closed.bytes_in, closed.bytes_out);
-    closed.log(&peer);
-    if let Some(stream) = left {
-        hang_up(stream).await;
+    closed.log(&peer, listener.security_protocol, &listener.failures);
+    if let Some(transport) = left {
+        hang_up(transport).await;
     }
     drop(permit);
     listener.metrics.connection_closed();
 }
 
-/// A client that is known, and what it sent behind its login.
-struct Known {
-    session: Session,
-    already_read: BytesMut,
-    bytes_in: u64,
-    bytes_out: u64,
+/// The stages, one after another. Gives what there is to tell, and the transport if the client may still be reading from it.
+async fn run(
+    mut stream: TcpStream,
+    peer: &mut Peer,
+    permit: &mut ConnectionPermit,
+    target: Target,
+    at: Instant,
+    listener: &ListenerContext,
+) -> (Closed, Option<Transport>) {
+    // One deadline for everything until the client is known: bytes that arrive do not move it.
+    let deadline = at + listener.authentication_timeout;
+    let mut bytes = (0, 0);
+    match find_address(&mut stream, peer, permit, deadline, listener).await {
+        Ok(header_len) => bytes.0 += header_len,
+        Err(not_known) => return (not_known.tell(bytes, listener), None),
+    }
+    let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
+        Ok(secured) => secured,
+        Err((not_known, stream)) => {
+            return (not_known.tell_behind(bytes, peer, listener), stream.map(Transport::Plain));
+        }
+    };
+    bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
+    let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
+        Ok(known) => known,
+        Err(not_known) => {
+            let left = not_known.waits_for_an_answer().then_some(transport);
+            return (not_known.tell_behind(bytes, peer, listener), left);
+        }
+    };
+    permit.authenticated();
+    transport.is_known();
+    // Boxed: an idle connection carries the relay's room and nothing of the states before it.
+    let relayed = Box::pin(relay(&session, already_read, transport, target, listener)).await;
+    let left = relayed.reason.leaves_the_client().then_some(relayed.client);
+    let bytes = (bytes.0 + login.0 + relayed.bytes_in, bytes.1 + login.1 + relayed.bytes_out);
+    (Closed::relayed(&session, &relayed.reason, bytes), left)
 }
 
+/// Why a client does not become known.
 enum NotKnown {
+    /// The PROXY header in front of it is missing or wrong.
+    NoHeader(HeaderError),
+    /// There are too many connections from the address that the PROXY header names.
+    TooMany(AddressLimitReached),
+    /// The TLS handshake failed, after so many bytes.
+    NotSecured(HandshakeError, (u64, u64)),
     /// It did not get past the gate.
     Refused(GateFailure),
     /// The front is being stopped.
     Stopped,
 }
 
+impl NotKnown {
+    /// Counts it, and gives what the log shall tell; `bytes` came and went before.
+    fn tell(self, bytes: (u64, u64), listener: &ListenerContext) -> Closed {
+        let mut closed = match self {
+            Self::NoHeader(error) => {
+                Metrics::add(&listener.metrics.connections_refused_proxy_protocol_total, 1);
+                Closed::without_header(error)
+            }
+            Self::TooMany(limit) => {
+                listener.metrics.address_refused(limit);
+                Closed::too_many(limit)
+            }
+            Self::NotSecured(error, bytes) => {
+                listener.metrics.authentication_failed();
+                Closed::not_secured(&error, bytes)
+            }
+            Self::Refused(failure) => {
+                listener.metrics.authentication_failed();
+                Closed::refused(&failure)
+            }
+            Self::Stopped => Closed::stopped(),
+        };
+        closed.bytes_in += bytes.0;
+        closed.bytes_out += bytes.1;
+        closed
+    }
+
+    /// The same behind a PROXY header: a balancer that then says nothing has looked whether we live.
+    fn tell_behind(self, bytes: (u64, u64), peer: &Peer, listener: &ListenerContext) -> Closed {
+        let mut closed = self.tell(bytes, listener);
+        if bytes.0 > 0 && closed.bytes_in == bytes.0 && listener.is_balancer(peer) {
+            closed.was_a_health_check();
+        }
+        closed
+    }
+
+    /// Whether there is an answer on the way that a reset could overtake.
+    fn waits_for_an_answer(&self) -> bool {
+        let Self::Refused(failure) = self else { return false };
+        failure.bytes_out > 0 && !matches!(failure.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
+    }
+}
+
+/// The client's true address, where a balancer that is to be believed connected for it. Gives the length of the header.
+async fn find_address(
+    stream: &mut TcpStream,
+    peer: &mut Peer,
+    permit: &mut ConnectionPermit,
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> Result<u64, NotKnown> {
+    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|_| listener.is_balancer(peer)) else { return Ok(0) };
+    let header = Box::pin(tokio::time::timeout_at(deadline, proxy_protocol::read(stream)));
+    let header = tokio::select! {
+        header = header => header.unwrap_or(Err(HeaderError::Deadline)),
+        () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
+    };
+    let (address, len) = match header {
+        Ok(header) => (proxy_protocol::address(header, peer.address), header.len),
+        Err(HeaderError::Absent) if !proxy.required => (peer.address, 0),
+        Err(error) => return Err(NotKnown::NoHeader(error)),
+    };
+    tracing::debug!(listener = %peer.listener, balancer = %peer.address, peer = %address, "address behind a balancer");
+    peer.address = address;
+    listener.limiter.admit_address(permit, address.ip()).map_err(NotKnown::TooMany)?;
+    Ok(len as u64)
+}
+
+/// TLS, where the security protocol has it. A failure gives the socket back if an alert is on its way.
+async fn secure(
+    stream: TcpStream,
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> Result<(Transport, Handshaken), (NotKnown, Option<TcpStream>)> {
+    let Some(tls) = &listener.tls else { return Ok((Transport::Plain(stream), Handshaken::default())) };
+    let config = tls.load().config().clone();
+    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, None)));
+    let result = tokio::select! {
+        result = handshake => result,
+        () = listener.drain.cancelled() => return Err((NotKnown::Stopped, None)),
+    };
+    match result {
+        Ok(Ok((stream, handshaken))) => Ok((Transport::Tls(Box::new(stream)), handshaken)),
+        Ok(Err(NoHandshake { error, tcp, bytes })) => Err((NotKnown::NotSecured(error, bytes), Some(tcp))),
+        Err(_) => Err((NotKnown::NotSecured(HandshakeError::Timeout, (0, 0)), None)),
+    }
+}
+
+/// A client that is known, and what it sent behind its login.
+struct Known {
+    session: Session,
+    already_read: BytesMut,
+    /// In and out.
+    bytes: (u64, u64),
+}
+
 /// SASL, where the security protocol has it; the session follows from the proof, and from nothing else.
 async fn identify(
-    stream: &mut TcpStream,
+    transport: &mut Transport,
     peer: &Peer,
-    at: Instant,
+    deadline: Instant,
     listener: &ListenerContext,
 ) -> Result<Known, NotKnown> {
     let Some(gate) = &listener.gate else {
         let session = Session::without_sasl(listener.security_protocol).expect("a SASL listener has a gate");
-        return Ok(Known { session, already_read: BytesMut::new(), bytes_in: 0, bytes_out: 0 });
+        return Ok(Known { session, already_read: BytesMut::new(), bytes: (0, 0) });
     };
-    let rules = GateRules { deadline: at + listener.authentication_timeout, ..gate.clone() };
+    let rules = GateRules { deadline, ..gate.clone() };
     let api_versions = listener.topology.api_versions();
-    let login = Box::pin(authenticate(stream, &rules, &api_versions, peer));
+    let login = Box::pin(authenticate(transport, &rules, &api_versions, peer));
     let Authenticated { proof, unread, bytes_in, bytes_out } = tokio::select! {
         result = login => result.map_err(NotKnown::Refused)?,
         () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
@@ -132,27 +261,21 @@ async fn identify(
     listener.metrics.authentication_succeeded();
     tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
-    let bytes_in = bytes_in - unread.len() as u64;
-    Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes_in, bytes_out })
+    let bytes = (bytes_in - unread.len() as u64, bytes_out);
+    Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes })
 }
 
 async fn relay(
     session: &Session,
     already_read: BytesMut,
-    stream: TcpStream,
+    client: Transport,
     target: Target,
     listener: &ListenerContext,
 ) -> Relayed {
     let (rules, addresses) = (listener.relay.clone(), listener.addresses.clone());
-    let client = Transport::Plain(stream);
     let relay = Relay::new(session, client, &already_read, target, rules, addresses, listener.topology.clone());
     drop(already_read);
     relay.run(&listener.drain).await
-}
-
-/// Whether there is an answer on the way that a reset could overtake.
-fn waits_for_an_answer(failure: &GateFailure) -> bool {
-    failure.bytes_out > 0 && !matches!(failure.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
 }
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.
@@ -161,7 +284,7 @@ const LINGER_BYTES: u64 = 1 << 20;
 
 /// Ends the connection from our side. Closing a socket with unread bytes resets it, and a reset can overtake the last answer:
 /// what the client still sends is read and dropped until it hangs up too.
-async fn hang_up(mut stream: TcpStream) {
+async fn hang_up(mut stream: Transport) {
     if stream.shutdown().await.is_ok() {
         let mut rest = (&mut stream).take(LINGER_BYTES);
         let drop_the_rest = async {

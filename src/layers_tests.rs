@@ -8,18 +8,21 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
+    ("foreign", &[]),
     ("socket", &[]),
+    ("stock", &[]),
+    ("transport", &["stock", "tls"]),
     ("principal", &[]),
     ("config", &["principal", "secret"]),
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
-    ("tls", &["config", "secret"]),
-    ("sasl", &["config", "principal", "secret", "wire"]),
+    ("tls", &["config", "foreign", "secret", "stock"]),
+    ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
-    ("backend", &["config", "listener", "socket", "wire"]),
-    ("relay", &["backend", "listener", "sasl", "session", "wire"]),
-    ("observe", &["principal", "relay", "sasl", "session"]),
-    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls"]),
+    ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
+    ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    ("observe", &["config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -22,9 +22,12 @@ pub mod backend;
 
 pub mod config;
 pub mod explain;
+pub mod foreign;
 pub mod observe;
 pub mod secret;
 mod socket;
+mod stock;
+mod transport;
 pub mod wire;
 
 #[cfg(test)]

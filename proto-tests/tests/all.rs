@@ -8,6 +8,8 @@ use libtest_mimic::{Arguments, Trial};
 use proto_tests::cluster::Cluster;
 use proto_tests::{Result, progress, scratch};
 
+#[path = "all/accept.rs"]
+mod accept;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/clients.rs"]
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         topology::trials(),
         reliability::trials(),
         gate::trials(),
+        accept::trials(),
         hostile::trials(),
     ]
     .into_iter()

@@ -10,6 +10,8 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::config::{BackendConfig, HostPort};
+use crate::tls::{self, ClientTls, HandshakeError};
+use crate::transport::Transport;
 
 pub use topology::{BrokerWatcher, Topology};
 
@@ -25,6 +27,9 @@ pub enum ConnectError {
     /// Dial, DNS or I/O failure.
     #[error("{0}: {1}")]
     Io(String, io::Error),
+    /// No TLS connection could be made, or the broker's certificate is not good for its host. Nothing else was sent to it.
+    #[error("{0}: TLS: {1}")]
+    Tls(String, HandshakeError),
     /// `backend.socket.connection.setup.timeout.ms` has passed.
     #[error("{0}: no connection within the set-up timeout")]
     Timeout(String),
@@ -36,15 +41,20 @@ pub enum ConnectError {
     Malformed(String),
 }
 
-/// Dials `address` and logs in, all within the set-up timeout.
-async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream, ConnectError> {
+/// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
+async fn connect(
+    config: &BackendConfig,
+    tls: Option<&ClientTls>,
+    address: &HostPort,
+) -> Result<Transport, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);
-    if config.security.tls.is_some() {
-        // Nothing may pass in plain text here; the handshake comes with the TLS transport.
-        return Err(ConnectError::Io(name(), io::Error::other("no TLS towards the backend yet")));
-    }
     let attempt = async {
-        let mut stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
+        let stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
+        let mut stream = match tls {
+            None => Transport::Plain(stream),
+            Some(tls) => secure(stream, tls, address).await.map_err(|e| ConnectError::Tls(name(), e))?,
+        };
+        stream.is_known();
         login::log_in(config, &mut stream, &name()).await?;
         Ok(stream)
     };
@@ -52,6 +62,13 @@ async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout(name())),
     }
+}
+
+/// The handshake, in which the broker proves that it is `address.host`.
+async fn secure(stream: TcpStream, tls: &ClientTls, address: &HostPort) -> Result<Transport, HandshakeError> {
+    let host = tls::server_name(&address.host)?;
+    let stream = tls::connect(stream, tls.config(), host).await?;
+    Ok(Transport::Tls(Box::new(stream)))
 }
 
 /// Tries each address of the host in turn.

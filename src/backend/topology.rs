@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{ConnectError, connect, login};
 use crate::config::{BackendConfig, HostPort};
 use crate::listener::Target;
+use crate::tls::ClientTls;
+use crate::transport::Transport;
 use crate::wire::api_versions::{ApiVersionRange, ApiVersions};
 use crate::wire::{ErrorCode, metadata};
 
@@ -23,6 +24,8 @@ use crate::wire::{ErrorCode, metadata};
 #[derive(Debug)]
 pub struct Topology {
     config: BackendConfig,
+    /// Replaced as a whole when certificates change.
+    tls: Option<Arc<ArcSwap<ClientTls>>>,
     /// The versions of an API that the front offers, if any.
     offered: fn(i16) -> Option<(i16, i16)>,
     brokers: ArcSwap<BTreeMap<i32, HostPort>>,
@@ -49,6 +52,7 @@ impl Topology {
     /// offers.
     pub fn new(
         config: BackendConfig,
+        tls: Option<Arc<ArcSwap<ClientTls>>>,
         offered: fn(i16) -> Option<(i16, i16)>,
         on_broker: Box<dyn BrokerWatcher>,
     ) -> Self {
@@ -56,6 +60,7 @@ impl Topology {
         let everything = (0..i16::MAX).filter_map(range).collect();
         Self {
             config,
+            tls,
             offered,
             brokers: ArcSwap::default(),
             api_versions: ArcSwap::from_pointee(ApiVersions::new(everything, Default::default())),
@@ -99,7 +104,7 @@ impl Topology {
     }
 
     /// A connection to the target that is logged in and ready for requests.
-    pub async fn connect(&self, target: Target) -> Result<TcpStream, ConnectError> {
+    pub async fn connect(&self, target: Target) -> Result<Transport, ConnectError> {
         if self.other_cluster.load(Ordering::Relaxed) {
             return Err(ConnectError::OtherCluster);
         }
@@ -111,7 +116,7 @@ impl Topology {
                 }
                 let address = self.brokers.load().get(&id).cloned();
                 match address {
-                    Some(address) => connect(&self.config, &address).await,
+                    Some(address) => self.connect_to(&address).await,
                     None => Err(ConnectError::UnknownNode(id)),
                 }
             }
@@ -123,8 +128,13 @@ impl Topology {
         result
     }
 
+    async fn connect_to(&self, address: &HostPort) -> Result<Transport, ConnectError> {
+        let tls = self.tls.as_ref().map(|tls| tls.load_full());
+        connect(&self.config, tls.as_deref(), address).await
+    }
+
     /// The first broker that answers, starting with another one each time; the bootstrap servers where none is known.
-    async fn connect_any(&self) -> Result<TcpStream, ConnectError> {
+    async fn connect_any(&self) -> Result<Transport, ConnectError> {
         let mut addresses: Vec<HostPort> = self.brokers.load().values().cloned().collect();
         addresses.extend(
             self.config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>(),
@@ -134,7 +144,7 @@ impl Topology {
         addresses[..brokers].rotate_left(first);
         let mut last = ConnectError::UnknownNode(-1);
         for address in &addresses {
-            match connect(&self.config, address).await {
+            match self.connect_to(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
                 Err(e) => last = e,
@@ -185,7 +195,7 @@ impl Topology {
         }
     }
 
-    async fn ask_on(&self, stream: &mut TcpStream, name: &str) -> Result<(), ConnectError> {
+    async fn ask_on(&self, stream: &mut Transport, name: &str) -> Result<(), ConnectError> {
         let malformed = || ConnectError::Malformed(name.to_owned());
         let mut out = BytesMut::new();
         let software = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));

@@ -111,25 +111,26 @@ fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<StdListener>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{NodeHostPattern, NodeIdRanges, SecurityProtocol};
+    use crate::config::load;
+
+    /// The configuration of a listener whose nodes have names; more of them than there are ports.
+    fn by_name(bound: u16, advertised: u16) -> (ListenerConfig, SocketOptions) {
+        let file = std::env::temp_dir().join(format!("doorkeeper-bind-{}-{bound}.properties", std::process::id()));
+        let text = format!(
+            "listeners=SSL://127.0.0.1:{bound}\nadvertised.listeners=SSL://kafka.example:{advertised}\n\
+             ssl.keystore.type=PEM\nssl.keystore.location=/not/read\nbackend.bootstrap.servers=h:1\n\
+             listener.name.ssl.node.id.ranges=0-2147483647\nlistener.name.ssl.node.host.pattern=node-$(nodeId).kafka.example\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let loaded = load(&file, &[], &|_| None);
+        std::fs::remove_file(&file).unwrap();
+        let mut config = loaded.unwrap().config;
+        (config.listeners.remove(0), config.socket)
+    }
 
     #[test]
     fn where_names_tell_nodes_apart_one_port_is_bound() {
-        let mut config = ListenerConfig {
-            name: ListenerName::new("external"),
-            security_protocol: SecurityProtocol::Ssl,
-            bind: HostPort { host: "127.0.0.1".into(), port: 0 },
-            advertised: HostPort { host: "kafka.example".into(), port: 0 },
-            // More than there are ports.
-            node_id_ranges: NodeIdRanges(vec![0..=i32::MAX]),
-            node_host_pattern: Some(NodeHostPattern::new("node-", ".kafka.example")),
-            node_port_base: 0,
-            max_connections: None,
-            max_connection_creation_rate: None,
-            tls: None,
-            sasl: None,
-        };
-        let options = SocketOptions { send_buffer_bytes: None, receive_buffer_bytes: None, listen_backlog_size: 5 };
+        let (config, options) = by_name(0, 0);
         let (ports, addresses) = bind(&config, &options).unwrap();
         let [Port { socket, target: Target::Any }] = &ports[..] else { panic!("{ports:?}") };
         let port = socket.local_addr().unwrap().port();
@@ -139,7 +140,7 @@ mod tests {
 
         // Behind a balancer with another port.
         drop(ports);
-        (config.bind.port, config.advertised.port) = (port, 443);
+        let (config, options) = by_name(port, 443);
         let (ports, addresses) = bind(&config, &options).unwrap();
         assert_eq!((ports.len(), addresses.bootstrap()), (1, ("kafka.example", 443)));
         assert_eq!(addresses.node_address(7), Some(("node-7.kafka.example".into(), 443)));

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::listener::AddressLimitReached;
+
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])+ $name:ident: $kind:literal,)+) => {
         /// One value for each counter and gauge.
@@ -33,6 +35,12 @@ metrics! {
     connections_accepted_total: "counter",
     /// Connections closed at once because their address has too many.
     connections_refused_per_ip_total: "counter",
+    /// Connections closed at once because their address has too many that have not authenticated.
+    connections_refused_unauthenticated_per_ip_total: "counter",
+    /// Connections closed because they came without the PROXY header that they must have, or from elsewhere than a trusted balancer.
+    connections_refused_proxy_protocol_total: "counter",
+    /// Times that accepting waited because too many connections of a listener had not authenticated.
+    unauthenticated_limit_waits_total: "counter",
     /// Connections that are open.
     connections_open: "gauge",
     /// Clients that proved who they are.
@@ -58,6 +66,15 @@ impl Metrics {
     /// It has ended.
     pub fn connection_closed(&self) {
         self.connections_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// An address has as many connections as it may.
+    pub fn address_refused(&self, limit: AddressLimitReached) {
+        let counter = match limit {
+            AddressLimitReached::Connections => &self.connections_refused_per_ip_total,
+            AddressLimitReached::Unauthenticated => &self.connections_refused_unauthenticated_per_ip_total,
+        };
+        Self::add(counter, 1);
     }
 
     /// A client proved who it is.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::backend::ConnectError;
+use crate::foreign::ForeignProtocol;
 use crate::wire::schema::WalkError;
 
 /// The end of a relayed connection; one log line each.
@@ -25,6 +26,8 @@ pub enum CloseReason {
     Shutdown,
     /// A request of more than `socket.request.max.bytes`, or of a negative size.
     RequestTooLarge,
+    /// The client, whose listener asks for no login, does not speak Kafka but something else that we recognise.
+    OtherProtocol(ForeignProtocol),
     /// A request that is too short for its header, or whose header does not parse.
     MalformedRequest,
     /// A request of an API that no broker listener has.
@@ -66,6 +69,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
             Self::RequestTooLarge => "request too large",
+            Self::OtherProtocol(protocol) => protocol.as_str(),
             Self::MalformedRequest => "malformed request",
             Self::UnknownApi(_) => "unknown api",
             Self::RefusedApi(_) => "refused api",

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
-use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};
-use crate::observe::Metrics;
+use crate::listener::Port;
+use crate::observe::{Closed, Metrics};
 use crate::sasl::Peer;
 
 /// What a port accepts by; all ports of a listener count together.
@@ -20,7 +20,13 @@ use crate::sasl::Peer;
 pub(super) struct Rules {
     pub(super) listener: ListenerName,
     pub(super) context: Arc<ListenerContext>,
-    pub(super) limiter: ListenerLimiter,
+}
+
+impl Rules {
+    /// A connection that is closed before it is served.
+    fn refuse(&self, peer: &Peer, closed: &Closed) {
+        closed.log(peer, self.context.security_protocol, &self.context.failures);
+    }
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
@@ -41,16 +47,35 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
                 Metrics::add(&rules.context.metrics.connections_accepted_total, 1);
+                let context = &rules.context;
+                let peer = Peer { address, listener: rules.listener.clone() };
+                let ip = match &context.proxy_protocol {
+                    // A balancer: the client's address is still to come.
+                    Some(proxy) if proxy.trusts(address.ip()) => None,
+                    Some(proxy) if proxy.required => {
+                        Metrics::add(&context.metrics.connections_refused_proxy_protocol_total, 1);
+                        rules.refuse(&peer, &Closed::not_a_balancer());
+                        continue;
+                    }
+                    _ => Some(address.ip()),
+                };
+                if context.limiter.waits_for_logins() {
+                    Metrics::add(&context.metrics.unauthenticated_limit_waits_total, 1);
+                    context.failures.crowded(&rules.listener);
+                }
                 // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
                 let permit = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    permit = rules.limiter.admit(address.ip()) => permit,
+                    permit = context.limiter.admit(ip) => permit,
                 };
-                let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
-                    Metrics::add(&rules.context.metrics.connections_refused_per_ip_total, 1);
-                    continue;
+                let permit = match permit {
+                    Ok(permit) => permit,
+                    Err(limit) => {
+                        context.metrics.address_refused(limit);
+                        rules.refuse(&peer, &Closed::too_many(limit));
+                        continue;
+                    }
                 };
-                let peer = Peer { address, listener: rules.listener.clone() };
                 let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
                 placement.place(accepted, rules.context.clone()).await;
             }

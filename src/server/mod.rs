@@ -23,8 +23,8 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{BrokerWatcher, Topology};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
-use crate::observe::Metrics;
+use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimits, bind};
+use crate::observe::{FailureLog, Metrics};
 use crate::relay::{RelayRules, api_table};
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
@@ -103,6 +103,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+        let failures = Arc::new(FailureLog::default());
         let relay = Arc::new(RelayRules {
             max_in_flight: config.max_in_flight_requests,
             max_request_size: config.socket_request_max_bytes,
@@ -117,10 +118,10 @@ impl Server {
             let (ports, addresses) = bind(listener, &config.socket)?;
             bound.push((listener, gate, tls, ports, Arc::new(addresses)));
         }
-        // Built so that a bad trust store ends the start; the topology takes the configuration.
-        build_backend_tls(&config)?;
+        let backend_tls = build_backend_tls(&config)?;
         let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
-        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, Box::new(watcher)));
+        let topology =
+            Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
         let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
@@ -134,18 +135,17 @@ impl Server {
                 security_protocol: listener.security_protocol,
                 addresses,
                 tls,
+                limiter: limiter.listener(&ListenerLimits::from(listener)),
+                proxy_protocol: listener.proxy_protocol.clone(),
                 gate,
                 relay: relay.clone(),
                 authentication_timeout: config.authentication_timeout,
                 topology: topology.clone(),
                 metrics: metrics.clone(),
+                failures: failures.clone(),
                 drain: drain.clone(),
             });
-            let rules = accept::Rules {
-                listener: listener.name.clone(),
-                context,
-                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
-            };
+            let rules = accept::Rules { listener: listener.name.clone(), context };
             ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
         }
 
@@ -154,6 +154,8 @@ impl Server {
         let asking = topology.clone();
         let until = drain.clone();
         tokio::spawn(async move { asking.run(until).await });
+        let until = drain.clone();
+        tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
         let shutdown_timeout = config.shutdown_timeout;
         Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })

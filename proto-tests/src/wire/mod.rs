@@ -5,12 +5,13 @@ pub mod records;
 pub mod requests;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use ::bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use socket2::{Domain, Socket, Type};
 
 use crate::{Context, Result, check_eq};
 
@@ -44,7 +45,18 @@ pub struct Outcome {
 
 impl Conn {
     pub fn open(to: SocketAddr) -> Result<Conn> {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?;
+        Conn::over(TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?)
+    }
+
+    /// A connection from that address of this machine.
+    pub fn open_from(from: Ipv4Addr, to: SocketAddr) -> Result<Conn> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a socket")?;
+        socket.bind(&SocketAddr::from((from, 0)).into()).context(format!("bind to {from}"))?;
+        socket.connect_timeout(&to.into(), PATIENCE).context(format!("connect from {from} to {to}"))?;
+        Conn::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Result<Conn> {
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;
         stream.set_write_timeout(Some(PATIENCE)).context("set a time limit")?;
@@ -54,10 +66,16 @@ impl Conn {
     /// A connection on which PLAIN has succeeded.
     pub fn login(to: SocketAddr, user: &str, password: &str) -> Result<Conn> {
         let mut conn = Conn::open(to)?;
-        conn.handshake("PLAIN")?;
-        let reply = conn.call(1, &requests::plain(user, password))?;
-        check_eq!(reply.error_code, 0, "login of {user}: {:?}", reply.error_message);
+        conn.log_in(user, password)?;
         Ok(conn)
+    }
+
+    /// PLAIN, which has to succeed.
+    pub fn log_in(&mut self, user: &str, password: &str) -> Result<()> {
+        self.handshake("PLAIN")?;
+        let reply = self.call(1, &requests::plain(user, password))?;
+        check_eq!(reply.error_code, 0, "login of {user}: {:?}", reply.error_message);
+        Ok(())
     }
 
     /// SaslHandshake v1 that has to be accepted.
