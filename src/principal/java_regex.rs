@@ -103,8 +103,8 @@ const POSIX: &[(&str, &str)] = &[
 
 /// General categories, which have the same names in both dialects.
 const CATEGORIES: &[&str] = &[
-    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Me", "Mc", "N", "Nd", "Nl", "No", "Z", "Zs", "P", "Pd", "Ps", "Pe", "Pc",
-    "Po", "Pi", "Pf", "S", "Sm", "Sc", "Sk", "So",
+    "L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "Mn", "Me", "Mc", "N", "Nd", "Nl", "No", "Z", "Zs", "P", "Pd", "Ps", "Pe",
+    "Pc", "Po", "Pi", "Pf", "S", "Sm", "Sc", "Sk", "So",
 ];
 
 impl Translator {
@@ -477,7 +477,8 @@ impl Translator {
             'e' => character(27),
             '0' => {
                 // Three digits only if the first is 3 at most.
-                let digits: String = self.rest[self.at..].iter().take(3).take_while(|c| ('0'..='7').contains(*c)).collect();
+                let digits: String =
+                    self.rest[self.at..].iter().take(3).take_while(|c| ('0'..='7').contains(*c)).collect();
                 let length = if digits.len() == 3 && digits.as_bytes()[0] > b'3' { 2 } else { digits.len() };
                 self.at += length;
                 character(u32::from_str_radix(&digits[..length], 8).map_err(|_| r"the escape \0")?)

@@ -14,7 +14,7 @@ mod subject;
 pub use alternative_names::NameKind;
 pub use certificate::Certificate;
 pub use mapping::{MAX_NAME_LEN, MappingError, MappingRules};
-pub use naming::{CertificateNaming, Named, NameSource, NamingError};
+pub use naming::{CertificateNaming, NameSource, Named, NamingError};
 pub use subject::SubjectError;
 
 use std::fmt;

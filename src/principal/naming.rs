@@ -80,10 +80,14 @@ pub enum NamingError {
     #[error("the subject of the client certificate holds {0}")]
     Unprintable(&'static str),
     /// It has no subject alternative name of the kind.
-    #[error("the client certificate has no {0} among its subject alternative names, which ssl.principal.source asks for")]
+    #[error(
+        "the client certificate has no {0} among its subject alternative names, which ssl.principal.source asks for"
+    )]
     NoSuchName(NameKind),
     /// It has several: which one is the client would be a guess.
-    #[error("the client certificate has {1} subject alternative names that are a {0}; ssl.principal.source expects one")]
+    #[error(
+        "the client certificate has {1} subject alternative names that are a {0}; ssl.principal.source expects one"
+    )]
     SeveralNames(NameKind, usize),
     /// The name has something else than printable ASCII.
     #[error("the {0} of the client certificate has other characters than printable ASCII")]

@@ -1,6 +1,8 @@
 //! SEC-55: how subjects become names, a certificate for each case.
 
-use super::der::{self, Attribute, BMP, GENERAL, IA5, NUMERIC, OCTETS, PRINTABLE, T61, UNIVERSAL, UTF8, VIDEOTEX, VISIBLE};
+use super::der::{
+    self, Attribute, BMP, GENERAL, IA5, NUMERIC, OCTETS, PRINTABLE, T61, UNIVERSAL, UTF8, VIDEOTEX, VISIBLE,
+};
 use super::*;
 
 const CN: &str = "2.5.4.3";
@@ -162,7 +164,11 @@ fn what_is_no_certificate_is_refused() {
     assert_eq!(ours(&longer), "!the client certificate cannot be read");
     // A set without attributes, an attribute with something behind its value, one without a value.
     let attribute = [der::oid(CN), der::tlv(UTF8, b"a"), der::tlv(UTF8, b"b")].concat();
-    for bad in [der::tlv(0x31, b""), der::tlv(0x31, &der::tlv(0x30, &attribute)), der::tlv(0x31, &der::tlv(0x30, &der::oid(CN)))] {
+    for bad in [
+        der::tlv(0x31, b""),
+        der::tlv(0x31, &der::tlv(0x30, &attribute)),
+        der::tlv(0x31, &der::tlv(0x30, &der::oid(CN))),
+    ] {
         assert_eq!(ours(&der::certificate(&der::tlv(0x30, &bad), &[])), "!the client certificate cannot be read");
     }
 }

@@ -25,7 +25,12 @@ fn each_rule_does_what_kafkas_does() {
         let expected = if row[3].is_empty() { row[2] } else { row[3] };
         assert_eq!(ours(&unpercent(row[0]), &unpercent(row[1])), expected, "{} on {}", row[0], row[1]);
         // Where we differ we refuse: no name is ever another than Kafka's.
-        assert!(row[3].is_empty() || row[3].starts_with('!') || row[2].starts_with("!start"), "{} on {}", row[0], row[1]);
+        assert!(
+            row[3].is_empty() || row[3].starts_with('!') || row[2].starts_with("!start"),
+            "{} on {}",
+            row[0],
+            row[1]
+        );
     }
 }
 

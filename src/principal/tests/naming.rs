@@ -102,10 +102,16 @@ fn refusals_of_the_rules() {
     );
     let long = said(&no_rule, &with_subject(&"x".repeat(1000)));
     assert!(long.len() < 300 && long.ends_with("..."), "{long}");
-    assert_eq!(said(&naming("subject", ""), &with_subject("a")), r#"!no rule of ssl.principal.mapping.rules applies to "CN=a""#);
+    assert_eq!(
+        said(&naming("subject", ""), &with_subject("a")),
+        r#"!no rule of ssl.principal.mapping.rules applies to "CN=a""#
+    );
     assert_eq!(said(&naming("subject", "RULE:.*//"), &with_subject("a")), "!the name of the client is empty");
     let nul = MappingRules::parse("RULE:^(.*)$/$1\0/").unwrap();
-    assert_eq!(said(&CertificateNaming { rules: nul, ..Default::default() }, &with_subject("a")), "!the name of the client has a NUL");
+    assert_eq!(
+        said(&CertificateNaming { rules: nul, ..Default::default() }, &with_subject("a")),
+        "!the name of the client has a NUL"
+    );
     assert_eq!(
         said(&naming("subject", "RULE:x/y/,DEFAULT"), &with_subject("a\nb")),
         "!the name of the client has a line break, which rules of ssl.principal.mapping.rules are not applied to"
@@ -145,7 +151,10 @@ fn a_hostile_name_costs_little() {
             println!("{pattern} {took:?} {applied:?}");
             // Without optimization it takes some ten times as long as in a release.
             assert!(took < Duration::from_secs(3), "{pattern}: {took:?} {applied:?}");
-            assert!(matches!(applied, Err(MappingError::NoRule | MappingError::TooCostly(1))), "{pattern}: {applied:?}");
+            assert!(
+                matches!(applied, Err(MappingError::NoRule | MappingError::TooCostly(1))),
+                "{pattern}: {applied:?}"
+            );
         }
     }
     // Many matches, each replaced.
