@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod front;
 pub mod haproxy;
 pub mod hostile;
+pub mod http;
 pub mod wire;
 
 pub mod compare;

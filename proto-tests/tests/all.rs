@@ -28,6 +28,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/observe.rs"]
+mod observe;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         topology::trials(),
         reliability::trials(),
         gate::trials(),
+        observe::trials(),
         accept::trials(),
         hostile::trials(),
     ]

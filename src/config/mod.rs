@@ -16,6 +16,7 @@ pub mod keys;
 mod limits;
 mod listeners;
 mod login;
+mod metrics;
 pub mod properties;
 mod providers;
 mod proxy_protocol;
@@ -124,6 +125,7 @@ fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConf
         socket,
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
+        metrics_listeners: metrics::listeners(reader),
     })
 }
 

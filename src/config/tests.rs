@@ -126,5 +126,6 @@ mod backend;
 mod files;
 mod listeners;
 mod login;
+mod metrics;
 mod tls;
 mod unused;
