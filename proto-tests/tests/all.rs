@@ -36,6 +36,8 @@ mod relay;
 mod reliability;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/tls/mod.rs"]
+mod tls;
 #[path = "all/tools.rs"]
 mod tools;
 #[path = "all/topology.rs"]
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        tls::trials(),
     ]
     .into_iter()
     .flatten()
