@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -145,7 +145,8 @@ async fn run(
     let Known { session, already_read, bytes: login } = match known {
         Ok(known) => known,
         Err(not_known) => {
-            let left = not_known.waits_for_an_answer().then_some(transport);
+            // What is unsent is an alert.
+            let left = (not_known.waits_for_an_answer() || transport.has_unsent()).then_some(transport);
             return (not_known.tell_behind(bytes, peer, listener, counted), left);
         }
     };
@@ -158,7 +159,7 @@ async fn run(
     // Boxed: an idle connection carries the relay's room and nothing of the states before it.
     let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
     counted.close(ClosedBy::relay(&relayed.reason));
-    let left = relayed.reason.leaves_the_client().then_some(relayed.client);
+    let left = (relayed.reason.leaves_the_client() || relayed.client.has_unsent()).then_some(relayed.client);
     let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
     let mut closed = Closed::relayed(&session, &relayed.reason, bytes);
     if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(peer) {
@@ -355,18 +356,26 @@ async fn relay(
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 1 << 20;
+const LINGER_BYTES: usize = 1 << 20;
 
 /// Ends the connection from our side. Closing a socket with unread bytes resets it, and a reset can overtake the last answer:
 /// what the client still sends is read and dropped until it hangs up too.
 async fn hang_up(mut stream: Transport) {
-    if stream.shutdown().await.is_ok() {
-        let mut rest = (&mut stream).take(LINGER_BYTES);
-        let drop_the_rest = async {
-            let mut room = [0; 1024];
-            while matches!(rest.read(&mut room).await, Ok(1..)) {}
-        };
-        // Whether it hangs up in time or not, the connection is over.
-        let _ = tokio::time::timeout(LINGER, drop_the_rest).await;
-    }
+    let end = async {
+        stream.shutdown().await?;
+        // The socket's own bytes: a TLS stream that has refused a record opens no more of them.
+        let (tcp, mut room, mut left) = (stream.tcp(), [0; 1024], LINGER_BYTES);
+        while left > 0 {
+            tcp.readable().await?;
+            match tcp.try_read(&mut room) {
+                Ok(0) => break,
+                Ok(n) => left = left.saturating_sub(n),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Whether it reads the last bytes and hangs up in time or not, the connection is over.
+    let _ = tokio::time::timeout(LINGER, end).await;
 }
