@@ -25,11 +25,12 @@ use crate::config::{ProxyProtocol, SecurityProtocol};
 use crate::listener::proxy_protocol::{self, HeaderError};
 use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
 use crate::observe::{Closed, ClosedBy, ConnectionState, FailureLog, HandshakeOutcome, ListenerMetrics, OpenClient};
+use crate::principal::{CertificateNaming, NamingError};
 use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
-use crate::tls::{self, HandshakeError, Handshaken, NoHandshake, ServerTls};
+use crate::tls::{self, HandshakeError, Handshaken, KnowsName, NoHandshake, ServerTls};
 use crate::transport::Transport;
 
 /// What all connections of one listener share.
@@ -38,6 +39,8 @@ pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
     /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
     pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
+    /// How a certificate becomes a principal; set exactly if the security protocol has TLS.
+    pub(crate) naming: Option<CertificateNaming>,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) limiter: ListenerLimiter,
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
@@ -56,6 +59,12 @@ impl ListenerContext {
     /// Whether it is a balancer that is believed, as far as is known.
     pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
         self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
+
+    /// Which names a client may ask for, where the name says which broker it wants.
+    fn server_names(&self) -> Option<Arc<KnowsName>> {
+        let addresses = Some(&self.addresses).filter(|addresses| addresses.are_by_name())?.clone();
+        Some(Arc::new(move |name: &str| addresses.target_for(name).is_some()))
     }
 
     /// What a connection does first.
@@ -129,7 +138,11 @@ async fn run(
     };
     bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
     counted.enter(listener.state_when_secured());
-    let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
+    let target =
+        handshaken.server_name.as_deref().and_then(|name| listener.addresses.target_for(name)).unwrap_or(target);
+    let certificate = handshaken.certificate.as_deref();
+    let known = identify(&mut transport, certificate, peer, deadline, listener).await;
+    let Known { session, already_read, bytes: login } = match known {
         Ok(known) => known,
         Err(not_known) => {
             // What is unsent is an alert.
@@ -163,6 +176,8 @@ enum NotKnown {
     TooMany(AddressLimitReached),
     /// The TLS handshake failed, after so many bytes.
     NotSecured(HandshakeError, (u64, u64)),
+    /// Its certificate is good and names nobody.
+    Nameless(NamingError),
     /// It did not get past the gate.
     Refused(GateFailure),
     /// The front is being stopped.
@@ -180,6 +195,7 @@ impl NotKnown {
                 Closed::too_many(limit)
             }
             Self::NotSecured(error, bytes) => Closed::not_secured(&error, bytes),
+            Self::Nameless(error) => Closed::nameless(&error),
             Self::Refused(failure) => Closed::refused(&failure),
             Self::Stopped => Closed::stopped(),
         };
@@ -194,6 +210,7 @@ impl NotKnown {
             Self::NoHeader(_) => ClosedBy::PROXY_HEADER,
             Self::TooMany(_) => ClosedBy::ADDRESS_LIMIT,
             Self::NotSecured(..) => ClosedBy::TLS_HANDSHAKE,
+            Self::Nameless(_) => ClosedBy::CERTIFICATE_NAME,
             Self::Refused(failure) => ClosedBy::gate(failure.reason),
             Self::Stopped => ClosedBy::SHUTDOWN,
         }
@@ -255,7 +272,7 @@ async fn secure(
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(stream), Handshaken::default())) };
     let begin = Instant::now();
     let config = tls.load().config().clone();
-    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, None)));
+    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, listener.server_names())));
     let result = tokio::select! {
         result = handshake => result,
         () = listener.drain.cancelled() => return Err((NotKnown::Stopped, None)),
@@ -281,15 +298,26 @@ struct Known {
     bytes: (u64, u64),
 }
 
-/// SASL, where the security protocol has it; the session follows from the proof, and from nothing else.
+/// SASL, where the security protocol has it: the session then follows from the proof, and from nothing else. On an SSL listener it
+/// follows from the certificate, if the client has shown one.
 async fn identify(
     transport: &mut Transport,
+    certificate: Option<&[u8]>,
     peer: &Peer,
     deadline: Instant,
     listener: &ListenerContext,
 ) -> Result<Known, NotKnown> {
     let Some(gate) = &listener.gate else {
-        let session = Session::without_sasl(listener.security_protocol).expect("a SASL listener has a gate");
+        let protocol = listener.security_protocol;
+        let named = match (certificate, &listener.naming) {
+            (Some(der), Some(naming)) => Some(naming.principal(der).map_err(NotKnown::Nameless)?),
+            _ => None,
+        };
+        let session = match named {
+            Some(principal) => Session::certified(protocol, principal),
+            None => Session::without_sasl(protocol),
+        };
+        let session = session.expect("a SASL listener has a gate");
         return Ok(Known { session, already_read: BytesMut::new(), bytes: (0, 0) });
     };
     let rules = GateRules { deadline, ..gate.clone() };

@@ -17,6 +17,8 @@ mod limits;
 mod listeners;
 mod login;
 mod metrics;
+mod naming;
+mod node_hosts;
 pub mod properties;
 mod providers;
 mod proxy_protocol;
@@ -34,6 +36,7 @@ pub use address_block::AddressBlock;
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
+pub use node_hosts::NodeHostPattern;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,

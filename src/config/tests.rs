@@ -127,5 +127,7 @@ mod files;
 mod listeners;
 mod login;
 mod metrics;
+mod naming;
+mod node_hosts;
 mod tls;
 mod unused;

@@ -136,7 +136,7 @@ impl Server {
         for (listener, gate, tls, listener_ports, addresses) in bound {
             tracing::info!(
                 listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
-                advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
+                advertised = %format_args!("{}:{}", addresses.bootstrap().0, addresses.bootstrap().1), node_ports = listener_ports.len() - 1,
                 "listening"
             );
             let counted = metrics.listener(listener.name.as_str());
@@ -148,6 +148,7 @@ impl Server {
                 security_protocol: listener.security_protocol,
                 addresses,
                 tls,
+                naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
                 limiter: limiter.listener(&ListenerLimits::from(listener)),
                 proxy_protocol: listener.proxy_protocol.clone(),
                 gate,
@@ -277,7 +278,7 @@ impl BrokersWithoutPort {
 
 impl BrokerWatcher for BrokersWithoutPort {
     fn broker_known(&self, node_id: i32) {
-        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| a.node_port(node_id).is_none()) {
+        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| !a.has_node(node_id)) {
             let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
             if warned.insert((at, node_id)) {
                 tracing::error!(
