@@ -45,9 +45,9 @@ pub enum Tls {
 }
 
 impl Tls {
-    const ALL: [Tls; 5] = [Tls::None, Tls::Requested, Tls::Required, Tls::Rules, Tls::Sasl];
+    pub const ALL: [Tls; 5] = [Tls::None, Tls::Requested, Tls::Required, Tls::Rules, Tls::Sasl];
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Tls::None => "TLSNONE",
             Tls::Requested => "TLSREQUESTED",

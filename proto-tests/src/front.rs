@@ -208,12 +208,16 @@ impl Front {
         (self.host, at.port() + id as u16).into()
     }
 
-    /// The log line of the end of that client's connection.
-    pub fn closed(&self, peer: SocketAddr) -> Result<Value> {
+    /// The log line of the end of that client's connection to that listener. (Connections to other listeners may have come from
+    /// the same port.)
+    pub fn closed(&self, listener: &str, peer: SocketAddr) -> Result<Value> {
         let peer = peer.to_string();
         crate::wait_for(&format!("a line about the end of {peer}"), Duration::from_secs(20), || {
             let lines = self.log()?;
-            let line = lines.into_iter().find(|l| l["message"] == "connection closed" && l["peer"] == peer.as_str());
+            let mine = |l: &Value| {
+                l["message"] == "connection closed" && l["listener"] == listener && l["peer"] == peer.as_str()
+            };
+            let line = lines.into_iter().rfind(mine);
             line.ok_or_else(|| process::tail(&self.process.output()))
         })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use proto_tests::cluster::Tls;
 use proto_tests::front::{Spec, check_file};
 use proto_tests::programs::file;
 use proto_tests::standin::Standin;
@@ -115,11 +116,15 @@ pub fn trials() -> Vec<Trial> {
         }),
         steady("configuration::a_brokers_own_file", |cluster| {
             let own = std::fs::read_to_string(cluster.broker(1).file()).map_err(|e| e.to_string())?;
-            // Its two listeners are neighbours: the nodes' ports need a place of their own, and the message says so.
+            // Its listeners, with TLS and without, are neighbours: the nodes' ports need a place of their own, and the message says so.
             let backend = "backend.bootstrap.servers=127.0.0.1:9\n";
             let (_, said) = check_file("crowded.properties", &format!("{own}{backend}"))?;
             check!(said.code != Some(0) && said.stderr.contains("listener.name.plain.node.port.base"), "{said:?}");
-            let places = "listener.name.plain.node.port.base=30000\nlistener.name.sasl.node.port.base=30100\n";
+            let names = ["plain", "sasl"].into_iter().chain(Tls::ALL.map(Tls::name));
+            let place = |(i, name): (usize, &str)| {
+                format!("listener.name.{}.node.port.base={}\n", name.to_lowercase(), 30_000 + 100 * i)
+            };
+            let places: String = names.enumerate().map(place).collect();
             let (_, said) = check_file("broker.properties", &format!("{own}{backend}{places}"))?;
             check_eq!(said.code, Some(0), "exit code: {said:?}");
             let text = format!("{}{}", said.stdout, said.stderr);

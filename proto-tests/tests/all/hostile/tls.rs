@@ -110,6 +110,8 @@ fn hellos() -> Vec<Case> {
         |id: &str, list: &[u16]| refused(id, Hello { ciphers: list.to_vec(), ..good() }.record(), &[HANDSHAKE_FAILURE]);
     let old = |id: &str, version: u16| refused(id, Hello { version, ..good() }.record(), &[PROTOCOL_VERSION]);
     let first = |id: &str, bytes: Vec<u8>| refused(id, bytes, &ANY);
+    // What begins like no handshake record is taken for another protocol: no alert for a peer that speaks no TLS.
+    let foreign = |id: &str, bytes: Vec<u8>| tls(id, send(bytes), Expect { reply: Reply::Whatever, end: Closed });
     let empty = cat(&[&[22, 3, 1, 0, 0].repeat(100), &good().record()]);
     let mut cut = good().record();
     // The message says one byte more than its last extension has.
@@ -121,7 +123,7 @@ fn hellos() -> Vec<Case> {
         greeted("H-090 ClientHello, then silence", send(good().record())),
         greeted("H-091 ClientHello in records of one byte", send(one_byte_records.clone())),
         greeted("H-091 the same byte by byte", vec![Step::Bytewise(one_byte_records)]),
-        first(
+        foreign(
             "H-093 SSLv2 hello",
             cat(&[&[0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10], &[1, 0, 0x80].repeat(7), &[7; 16]]),
         ),
@@ -153,14 +155,10 @@ fn hellos() -> Vec<Case> {
             .but_front(alert(&ANY, Closed)),
         greeted("H-106 heartbeat extension", send(good().with(15, &[1]).record())),
         greeted("H-106 an unknown extension of 8000 bytes", send(good().with(0xfe01, &[7; 8000]).record())),
-        first("H-104 a heartbeat record first", vec![24, 3, 3, 0, 3, 1, 0x40, 0]),
-        first("H-104 application data first", cat(&[&[23, 3, 3, 0, 5], b"hello"])),
-        first("H-104 ChangeCipherSpec first", vec![20, 3, 3, 0, 1, 1]),
-        tls(
-            "H-104 a fatal alert first",
-            send(vec![21, 3, 3, 0, 2, 2, 40]),
-            Expect { reply: Reply::Whatever, end: Closed },
-        ),
+        foreign("H-104 a heartbeat record first", vec![24, 3, 3, 0, 3, 1, 0x40, 0]),
+        foreign("H-104 application data first", cat(&[&[23, 3, 3, 0, 5], b"hello"])),
+        foreign("H-104 ChangeCipherSpec first", vec![20, 3, 3, 0, 1, 1]),
+        foreign("H-104 a fatal alert first", vec![21, 3, 3, 0, 2, 2, 40]),
         first("H-104 a Finished first", cat(&[&[22, 3, 3, 0, 16, 20, 0, 0, 12], &[7; 12]])),
         first("H-104 a record of 65535 bytes", cat(&[&[22, 3, 1, 0xff, 0xff, 1, 0, 0xff, 0xfb], &[0; 65_531]])),
         // Handshake records must not be empty (RFC 8446, 5.1): a hundred of them are an attack.

@@ -108,6 +108,6 @@ pub fn visit_front(front: &Front, listener: Tls, client: &Client) -> Result<Visi
     }
     conn.finish()?;
     conn.outcome(PATIENCE);
-    let line = front.closed(peer)?;
+    let line = front.closed(name(listener), peer)?;
     Ok(Visit::Served(line["principal"].as_str().unwrap_or_default().to_owned()))
 }
