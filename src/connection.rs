@@ -27,8 +27,8 @@ use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
 use crate::session::Session;
 
-/// What all connections of one listener share.
-#[derive(Debug)]
+/// What all connections of one listener share that were accepted under the same configuration.
+#[derive(Clone, Debug)]
 pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
     pub(crate) addresses: Arc<Addresses>,
@@ -38,7 +38,7 @@ pub(crate) struct ListenerContext {
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Cancelled when the front is being stopped: relays finish what is in flight.
+    /// Cancelled when the front is being stopped or the listener removed: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
 }
 

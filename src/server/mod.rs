@@ -2,31 +2,35 @@
 //!
 //! Connections are served by worker threads, each with a runtime of its own: a connection stays on one thread for its whole life,
 //! so that its two sockets wake one task and nothing that it touches is locked. The main thread keeps the topology, hears the
-//! signals and waits for the end.
+//! signals, reloads ([`reload`]) and waits for the end.
 
 mod accept;
+mod listeners;
+mod parts;
 mod placement;
+mod reload;
+mod signals;
+mod without_port;
 mod workers;
 
-use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{BrokerWatcher, Topology};
-use crate::config::{ListenerConfig, ServerConfig};
-use crate::connection::ListenerContext;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, bind};
+use crate::backend::Topology;
+use crate::config::{ConfigErrors, Loaded, ServerConfig};
+use crate::listener::{BindError, ConnectionLimiter};
 use crate::observe::Metrics;
-use crate::relay::{RelayRules, api_table};
+use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
-use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
+use crate::sasl::{FailureDelays, Registry, RegistryError};
+
+use listeners::{Bound, Common, Running};
+use signals::{Asked, Signals};
+use without_port::BrokersWithoutPort;
+use workers::Workers;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,18 +58,21 @@ pub enum Ended {
     Killed,
 }
 
-/// Serves until a signal ends it: SIGTERM or SIGINT, the second of which ends it at once. SIGUSR1 writes the counters to the log.
-pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartError> {
+/// Reads the configuration once more, from where it was read for the start.
+pub type Source = dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync;
+
+/// Serves until a signal ends it: SIGTERM or SIGINT, the second of which ends it at once. SIGHUP reloads the configuration from
+/// `source`, SIGUSR1 writes the counters to the log.
+pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<Ended, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let server = Server::start(config, registry).await?;
-        let metrics = server.metrics.clone();
-        signals.wait(&metrics).await;
+        let mut server = Server::start(loaded, registry).await?;
+        serve(&mut server, &mut signals, &source, registry).await;
         tracing::info!("stopping: no new connections; what is in flight is finished");
         tokio::select! {
             () = server.stop() => Ok(Ended::Stopped),
-            () = signals.wait(&metrics) => {
+            () = signals.stop() => {
                 tracing::warn!("stopped at once by a second signal");
                 Ok(Ended::Killed)
             }
@@ -73,178 +80,87 @@ pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartErro
     })
 }
 
+/// Does what signals ask until one asks to stop.
+async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>, registry: &Registry) {
+    loop {
+        match signals.next().await {
+            Asked::Stop => return,
+            Asked::Counters => tracing::info!(metrics = %server.common.metrics.render(), "SIGUSR1: counters"),
+            // Nothing has taken effect while it can still be given up.
+            Asked::Reload => tokio::select! {
+                () = server.reload(source, registry) => {}
+                () = signals.stop() => return,
+            },
+        }
+    }
+}
+
 /// Builds what can be built without serving: the mechanisms of each listener. What `doorkeeper check` adds to loading the file.
 pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        for listener in &config.listeners {
-            build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
-        }
-        Ok(())
-    })
+    let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+    runtime.block_on(parts::build(config, registry, &failure_delays)).map(|_| ())
 }
 
 struct Server {
-    metrics: Arc<Metrics>,
-    shutdown_timeout: Duration,
-    stop_accepting: CancellationToken,
-    drain: CancellationToken,
+    /// What runs now.
+    loaded: Loaded,
+    common: Common,
+    listeners: Vec<Running>,
+    failure_delays: Arc<FailureDelays>,
+    without_port: Arc<BrokersWithoutPort>,
     connections: TaskTracker,
-    workers: Vec<JoinHandle<()>>,
+    workers: Workers,
+    /// Acceptors of listeners that were removed: their ports are free when they have ended.
+    closing: Vec<TaskTracker>,
 }
 
 impl Server {
-    async fn start(config: ServerConfig, registry: &Registry) -> Result<Self, StartError> {
+    async fn start(loaded: Loaded, registry: &Registry) -> Result<Self, StartError> {
         raise_open_files();
-        let metrics = Arc::new(Metrics::default());
-        let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
+        let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-        let relay = Arc::new(RelayRules {
-            max_in_flight: config.max_in_flight_requests,
-            max_request_size: config.socket_request_max_bytes,
-            max_rewritten_response: config.backend.rewritten_response_max_bytes,
-            max_idle: config.connections_max_idle,
-        });
+        let parts = parts::build(config, registry, &failure_delays).await?;
+        let bound: Vec<Bound> =
+            config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
-        let mut bound = Vec::new();
-        for listener in &config.listeners {
-            let gate = build_gate(&config, listener, registry, &failure_delays).await?;
-            let (ports, addresses) = bind(listener, &config.socket)?;
-            bound.push((listener, gate, ports, Arc::new(addresses)));
-        }
-        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
-        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, Box::new(watcher)));
-        let limiter = ConnectionLimiter::new(&config.limits);
-
-        let mut ports = Vec::new();
-        for (listener, gate, listener_ports, addresses) in bound {
-            tracing::info!(
-                listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
-                advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = listener_ports.len() - 1,
-                "listening"
-            );
-            let context = Arc::new(ListenerContext {
-                security_protocol: listener.security_protocol,
-                addresses,
-                gate,
-                relay: relay.clone(),
-                authentication_timeout: config.authentication_timeout,
-                topology: topology.clone(),
-                metrics: metrics.clone(),
-                drain: drain.clone(),
-            });
-            let rules = accept::Rules {
-                listener: listener.name.clone(),
-                context,
-                limiter: limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
-            };
-            ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
-        }
-
+        let metrics = Arc::new(Metrics::default());
+        let without_port = Arc::new(BrokersWithoutPort::new(metrics.clone()));
+        let watcher = Box::new(without_port.clone());
+        let common = Common {
+            metrics,
+            topology: Arc::new(Topology::new(config.backend.clone(), api_table::offered, watcher)),
+            limiter: ConnectionLimiter::new(&config.limits),
+            stop: CancellationToken::new(),
+            drain: CancellationToken::new(),
+        };
         let connections = TaskTracker::new();
-        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections)?;
-        let asking = topology.clone();
-        let until = drain.clone();
+        let mut workers = Workers::start(config.worker_threads, &common.stop, &connections)?;
+        let mut listeners = Vec::new();
+        for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
+            listeners.push(Running::start(bound, listener, parts_of, (config, &parts.relay), &common, &mut workers));
+        }
+        without_port.follow(listeners.iter().map(|listener| listener.addresses().clone()).collect());
+
+        let (asking, until) = (common.topology.clone(), common.drain.clone());
         tokio::spawn(async move { asking.run(until).await });
         tracing::info!("ready");
-        let shutdown_timeout = config.shutdown_timeout;
-        Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })
+        let closing = Vec::new();
+        Ok(Self { loaded, common, listeners, failure_delays, without_port, connections, workers, closing })
     }
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
     async fn stop(self) {
-        self.stop_accepting.cancel();
-        self.drain.cancel();
+        self.common.stop.cancel();
+        self.common.drain.cancel();
         self.connections.close();
-        if tokio::time::timeout(self.shutdown_timeout, self.connections.wait()).await.is_err() {
+        let limit = self.loaded.config.shutdown_timeout;
+        if tokio::time::timeout(limit, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "shutdown.timeout.ms is over; the rest is cut off");
             return;
         }
-        for worker in self.workers {
-            // A worker that panicked has said so already.
-            let _ = worker.join();
-        }
+        self.workers.join();
         tracing::info!("stopped");
-    }
-}
-
-async fn build_gate(
-    config: &ServerConfig,
-    listener: &ListenerConfig,
-    registry: &Registry,
-    failure_delays: &Arc<FailureDelays>,
-) -> Result<Option<GateRules>, StartError> {
-    if listener.security_protocol.has_tls() {
-        return Err(StartError::NoTls(listener.name.to_string(), listener.security_protocol.as_str()));
-    }
-    let Some(sasl) = &listener.sasl else { return Ok(None) };
-    let mechanisms = registry.build(sasl, &listener.name).await?;
-    Ok(Some(GateRules {
-        mechanisms: Arc::new(mechanisms),
-        max_receive_size: sasl.max_receive_size,
-        failure_delay: config.failed_authentication_delay,
-        failure_delays: failure_delays.clone(),
-        deadline: tokio::time::Instant::now(),
-    }))
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    user1: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Waits for one that ends the server.
-    async fn wait(&mut self, metrics: &Metrics) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => tracing::warn!("SIGHUP: this version does not reload its configuration"),
-                _ = self.user1.recv() => tracing::info!(metrics = %metrics.render(), "SIGUSR1: counters"),
-            }
-        }
-    }
-}
-
-/// Warns, once each, of brokers that clients of a listener cannot reach.
-#[derive(Debug)]
-struct BrokersWithoutPort {
-    listeners: Vec<Arc<Addresses>>,
-    metrics: Arc<Metrics>,
-    warned: Mutex<HashSet<(usize, i32)>>,
-}
-
-impl BrokersWithoutPort {
-    fn new(listeners: impl Iterator<Item = Arc<Addresses>>, metrics: Arc<Metrics>) -> Self {
-        Self { listeners: listeners.collect(), metrics, warned: Mutex::default() }
-    }
-}
-
-impl BrokerWatcher for BrokersWithoutPort {
-    fn broker_known(&self, node_id: i32) {
-        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| a.node_port(node_id).is_none()) {
-            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-            if warned.insert((at, node_id)) {
-                self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
-                tracing::error!(
-                    listener = %addresses.listener(), node_id,
-                    "broker {node_id} is out of reach for clients of this listener: its node id lies outside \
-                     listener.name.<listener>.node.id.ranges; partitions that it leads cannot be used until the ranges include it"
-                );
-            }
-        }
     }
 }
 

@@ -1,0 +1,141 @@
+//! Listeners that run: bound, started, given new rules, and closed one by one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::accept;
+use super::parts::ListenerParts;
+use super::workers::Workers;
+use crate::backend::Topology;
+use crate::config::{ListenerConfig, ListenerName, ServerConfig};
+use crate::connection::ListenerContext;
+use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimiter, Port, bind};
+use crate::observe::Metrics;
+use crate::relay::RelayRules;
+
+/// What all listeners share for as long as the process lives.
+pub(super) struct Common {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) topology: Arc<Topology>,
+    pub(super) limiter: ConnectionLimiter,
+    /// Cancelled when the server stops: no listener accepts any more.
+    pub(super) stop: CancellationToken,
+    /// Cancelled when the server stops: all connections finish what is in flight.
+    pub(super) drain: CancellationToken,
+}
+
+/// A listener whose ports are bound: clients that come wait in the kernel.
+pub(super) struct Bound {
+    ports: Vec<Port>,
+    addresses: Arc<Addresses>,
+}
+
+impl Bound {
+    pub(super) fn bind(listener: &ListenerConfig, config: &ServerConfig) -> Result<Self, BindError> {
+        let (ports, addresses) = bind(listener, &config.socket)?;
+        Ok(Self { ports, addresses: Arc::new(addresses) })
+    }
+}
+
+/// A listener that accepts.
+pub(super) struct Running {
+    name: ListenerName,
+    addresses: Arc<Addresses>,
+    /// What the next connection is served by; each connection keeps what it was accepted with.
+    context: Arc<ArcSwap<ListenerContext>>,
+    limiter: ListenerLimiter,
+    stop: CancellationToken,
+    drain: CancellationToken,
+    acceptors: TaskTracker,
+}
+
+impl Running {
+    pub(super) fn start(
+        Bound { ports, addresses }: Bound,
+        listener: &ListenerConfig,
+        parts: ListenerParts,
+        (config, relay): (&ServerConfig, &Arc<RelayRules>),
+        common: &Common,
+        workers: &mut Workers,
+    ) -> Self {
+        tracing::info!(
+            listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
+            advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = ports.len() - 1,
+            "listening"
+        );
+        let drain = common.drain.child_token();
+        let context = ListenerContext {
+            security_protocol: listener.security_protocol,
+            addresses: addresses.clone(),
+            gate: parts.gate,
+            relay: relay.clone(),
+            authentication_timeout: config.authentication_timeout,
+            topology: common.topology.clone(),
+            metrics: common.metrics.clone(),
+            drain: drain.clone(),
+        };
+        let running = Self {
+            name: listener.name.clone(),
+            addresses,
+            context: Arc::new(ArcSwap::from_pointee(context)),
+            limiter: common.limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
+            stop: common.stop.child_token(),
+            drain,
+            acceptors: TaskTracker::new(),
+        };
+        for port in ports {
+            let rules = accept::Rules {
+                listener: running.name.clone(),
+                context: running.context.clone(),
+                limiter: running.limiter.clone(),
+                stop: running.stop.clone(),
+            };
+            workers.accept(port, rules, running.acceptors.token());
+        }
+        running
+    }
+
+    pub(super) fn name(&self) -> &ListenerName {
+        &self.name
+    }
+
+    pub(super) fn addresses(&self) -> &Arc<Addresses> {
+        &self.addresses
+    }
+
+    /// What the next connection will be served by.
+    #[cfg(test)]
+    pub(super) fn context(&self) -> Arc<ListenerContext> {
+        self.context.load_full()
+    }
+
+    /// New rules for the connections to come. Ports, addresses and security protocol stay.
+    pub(super) fn renew(
+        &self,
+        listener: &ListenerConfig,
+        parts: ListenerParts,
+        (config, relay): (&ServerConfig, &Arc<RelayRules>),
+    ) {
+        let context = ListenerContext {
+            gate: parts.gate,
+            relay: relay.clone(),
+            authentication_timeout: config.authentication_timeout,
+            ..ListenerContext::clone(&self.context.load())
+        };
+        self.context.store(Arc::new(context));
+        self.limiter.apply(listener.max_connections, listener.max_connection_creation_rate);
+    }
+
+    /// Stops accepting; its connections finish what is in flight, for `shutdown.timeout.ms` at most. Whoever binds one of its
+    /// ports next must wait for the acceptors' end.
+    pub(super) fn close(self) -> TaskTracker {
+        tracing::info!(listener = %self.name, "closing: what is in flight is finished");
+        self.stop.cancel();
+        self.drain.cancel();
+        self.acceptors.close();
+        self.acceptors
+    }
+}
