@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,11 +27,14 @@ use crate::relay::{Relay, RelayRules, Relayed, Transport};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
 use crate::session::Session;
+use crate::tls::ServerTls;
 
 /// What all connections of one listener share that were accepted under the same configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
+    /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
+    pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
     pub(crate) addresses: Arc<Addresses>,
     /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own.
     pub(crate) gate: Option<GateRules>,
@@ -62,6 +66,10 @@ impl<S> Accepted<S> {
 /// Serves one connection from its first byte to its last, and writes its one line into the log.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
     let Accepted { mut stream, peer, target, at, permit } = accepted;
+    if listener.tls.is_some() {
+        // Nothing may pass in plain text here; the handshake comes with the TLS transport.
+        return;
+    }
     listener.metrics.connection_opened();
     let (mut closed, left) = match identify(&mut stream, &peer, at, &listener).await {
         Ok(Known { session, already_read, bytes_in, bytes_out }) => {

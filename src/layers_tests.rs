@@ -12,12 +12,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("principal", &[]),
     ("config", &["secret"]),
     ("listener", &["config", "socket"]),
+    ("tls", &["config", "secret"]),
     ("sasl", &["config", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "wire"]),
     ("relay", &["backend", "listener", "sasl", "session", "wire"]),
     ("observe", &["principal", "relay", "sasl", "session"]),
-    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session"]),
+    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -58,6 +59,9 @@ fn modules_use_only_what_stands_before_them() {
             }
             if line.contains("kafka_protocol") && module != "wire" {
                 slips.push(format!("{}: only wire may name the codec crate", relative.display()));
+            }
+            if line.contains("rustls") && module != "tls" {
+                slips.push(format!("{}: only tls may name rustls", relative.display()));
             }
         }
     }

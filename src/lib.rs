@@ -1,13 +1,15 @@
 //! doorkeeper: a Kafka-compatible authenticating front.
 //!
 //! The modules stand in the order in which the bytes of a connection travel:
-//! `listener → (tls) → sasl → principal/session → relay → backend`, with `wire`, `config` and `observe` beside it.
+//! `listener → tls → sasl → principal/session → relay → backend`, with `wire`, `config` and `observe` beside it.
 //! `connection` tells the whole story of one connection on one screen; `server` builds the parts and runs them.
 
 mod connection;
 pub mod server;
 
 pub mod listener;
+
+pub mod tls;
 
 pub mod sasl;
 

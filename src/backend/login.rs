@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::ConnectError;
-use crate::config::{BackendConfig, BackendSecurity};
+use crate::config::BackendConfig;
 use crate::wire::ErrorCode;
 use crate::wire::sasl::{self, AuthenticateResponse};
 
@@ -17,10 +17,7 @@ const AUTHENTICATE_VERSION: i16 = 1;
 
 /// Logs in as the configuration says. Handshake and token leave together: brokers take them pipelined, which saves a round trip.
 pub(super) async fn log_in(config: &BackendConfig, stream: &mut TcpStream, name: &str) -> Result<(), ConnectError> {
-    let credentials = match &config.security {
-        BackendSecurity::Plaintext => return Ok(()),
-        BackendSecurity::SaslPlaintextPlain(credentials) => credentials,
-    };
+    let Some(credentials) = &config.security.sasl else { return Ok(()) };
     // RFC 4616: no authzid, authcid, passwd.
     let mut token = zeroize::Zeroizing::new(Vec::new());
     token.push(0);

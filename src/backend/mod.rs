@@ -39,6 +39,10 @@ pub enum ConnectError {
 /// Dials `address` and logs in, all within the set-up timeout.
 async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);
+    if config.security.tls.is_some() {
+        // Nothing may pass in plain text here; the handshake comes with the TLS transport.
+        return Err(ConnectError::Io(name(), io::Error::other("no TLS towards the backend yet")));
+    }
     let attempt = async {
         let mut stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
         login::log_in(config, &mut stream, &name()).await?;

@@ -6,6 +6,7 @@ use super::keys;
 use super::listeners::enabled_mechanisms;
 use super::login::Logins;
 use super::reader::{Found, Reader, host_port};
+use super::tls;
 use super::types::{
     BackendConfig, BackendSecurity, HostPort, JaasContext, ListenerName, PlainCredentials, SecurityProtocol,
 };
@@ -46,15 +47,10 @@ fn refuse_unsafe(reader: &mut Reader<'_>) {
     let keys: Vec<String> = reader.settings.keys().filter(|key| key.starts_with("backend.")).cloned().collect();
     for key in keys {
         let client_key = &key["backend.".len()..];
-        let problem = if client_key.starts_with("ssl.") {
-            "this version speaks PLAINTEXT and SASL_PLAINTEXT with mechanism PLAIN to the backend, no TLS; expected no such key"
-        } else if classes.contains(&client_key) {
-            "this version runs no Java classes to log in to the backend; expected no such key"
-        } else {
-            continue;
-        };
-        if let Some(found) = reader.find_by_name(&key) {
-            reader.error(&found, problem);
+        if classes.contains(&client_key)
+            && let Some(found) = reader.find_by_name(&key)
+        {
+            reader.error(&found, "this version runs no Java classes to log in to the backend; expected no such key");
         }
     }
 }
@@ -133,29 +129,33 @@ fn read_security(
         Some(found) => endpoints::protocol(reader.choice(&keys::BACKEND_SECURITY_PROTOCOL, found)?)?,
         None => inter_protocol,
     };
+    let between_brokers = explicit.is_none().then_some(&listener);
+    let (mut tls, mut sasl) = (None, None);
     if protocol.has_tls() {
-        let problem = format!(
-            "this version speaks PLAINTEXT and SASL_PLAINTEXT to the backend, but the protocol would be {protocol}{}",
-            if explicit.is_some() { "" } else { ", as between brokers; set backend.security.protocol" }
-        );
-        let origin = explicit.or_else(|| reader.find_explicit(&keys::INTER_BROKER_LISTENER_NAME));
-        match origin.or_else(|| reader.find_explicit(&keys::SECURITY_INTER_BROKER_PROTOCOL)) {
-            Some(found) => reader.error(&found, problem),
-            None => reader.missing(keys::BACKEND_SECURITY_PROTOCOL.name, problem),
-        }
-        return None;
+        tls = tls::backend(reader, between_brokers);
     }
-    if !protocol.has_sasl() {
-        return Some(BackendSecurity::Plaintext);
+    if protocol.has_sasl() {
+        sasl = read_login(reader, logins, endpoints, &listener);
     }
+    // What is missing has been reported.
+    let is_whole = tls.is_some() == protocol.has_tls() && sasl.is_some() == protocol.has_sasl();
+    is_whole.then_some(BackendSecurity { tls, sasl })
+}
 
+/// The login by SASL; `None` only if something was reported.
+fn read_login(
+    reader: &mut Reader<'_>,
+    logins: &mut Logins,
+    endpoints: &[Endpoint],
+    listener: &ListenerName,
+) -> Option<PlainCredentials> {
     let explicit = reader.find_explicit(&keys::BACKEND_SASL_MECHANISM);
     let is_explicit = explicit.is_some();
     let found = explicit.or_else(|| reader.find(&keys::SASL_MECHANISM_INTER_BROKER_PROTOCOL))?;
     let mechanism = found.text().to_owned();
     if !is_explicit
-        && endpoints.iter().any(|endpoint| endpoint.name == listener && endpoint.protocol.has_sasl())
-        && !enabled_mechanisms(reader, &listener).contains(&mechanism)
+        && endpoints.iter().any(|endpoint| endpoint.name == *listener && endpoint.protocol.has_sasl())
+        && !enabled_mechanisms(reader, listener).contains(&mechanism)
     {
         let problem = "sasl.mechanism.inter.broker.protocol must be included in sasl.enabled.mechanisms when SASL is used \
                        for inter-broker communication";
@@ -176,7 +176,7 @@ fn read_security(
         Some(found) => logins.property(reader, found)?,
         None => {
             let told = reader.errors.len();
-            let context = logins.server_context(reader, &listener, &mechanism);
+            let context = logins.server_context(reader, listener, &mechanism);
             for error in &mut reader.errors[told..] {
                 let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
                 error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
@@ -184,7 +184,7 @@ fn read_security(
             context?
         }
     };
-    credentials(reader, own.as_ref(), &listener, context).map(BackendSecurity::SaslPlaintextPlain)
+    credentials(reader, own.as_ref(), listener, context)
 }
 
 fn credentials(

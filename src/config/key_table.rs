@@ -6,6 +6,7 @@ use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 
 const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+const TLS_PROTOCOLS: &[&str] = &["TLSv1.3", "TLSv1.2", "TLS"];
 
 macro_rules! keys {
     ($($group:literal { $($ident:ident = $name:literal, $kind:expr, $default:expr, $scope:expr, $reload:literal, $doc:literal;)* })*) => {
@@ -36,7 +37,7 @@ keys! {
     LISTENER_SECURITY_PROTOCOL_MAP = "listener.security.protocol.map", List,
         Fixed("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Broker, true,
         "The security protocol of each listener name, as `NAME:PROTOCOL` separated by commas. A value of your own replaces \
-         the default completely. This version has no TLS: a listener of protocol SSL or SASL_SSL is refused at start.";
+         the default completely.";
     NODE_ID_RANGES = "node.id.ranges", List, Fixed("0-31"), ListenerOnly, false,
         "Which node ids of the backend this listener can show to clients: numbers and ranges `first-last`, separated by \
          commas. Each id has a port of its own, in this order, starting at `node.port.base`. Ranges must not overlap.";
@@ -67,6 +68,59 @@ keys! {
     CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";
+}
+"TLS" {
+    SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, false,
+        "The file with a listener's private key and certificates. Each listener of protocol SSL or SASL_SSL needs a key store, by \
+         this key or by `ssl.keystore.key`: Kafka starts without and then fails every handshake.";
+    SSL_KEYSTORE_TYPE = "ssl.keystore.type", Text, Fixed("JKS"), Listener, false,
+        "`PEM` (private key and certificates in one file), `PKCS12` or `JKS`. Of the last two the file's content decides, as in \
+         Java.";
+    SSL_KEYSTORE_PASSWORD = "ssl.keystore.password", Password, Unset, Listener, false,
+        "The password of the key store; not for type PEM.";
+    SSL_KEY_PASSWORD = "ssl.key.password", Password, Derived("the key store's password"), Listener, false,
+        "The password of the private key. With type PEM it must be set exactly if the key is encrypted.";
+    SSL_KEYSTORE_KEY = "ssl.keystore.key", Password, Unset, Listener, false,
+        "The private key itself, PKCS#8 in PEM, instead of a file; type PEM only. Blanks may stand for the newlines, so that it \
+         fits in one line.";
+    SSL_KEYSTORE_CERTIFICATE_CHAIN = "ssl.keystore.certificate.chain", Password, Unset, Listener, false,
+        "The certificates that belong to `ssl.keystore.key`, the key's own first, in PEM.";
+    SSL_TRUSTSTORE_LOCATION = "ssl.truststore.location", Text, Unset, Listener, false,
+        "The file with the authorities from which clients' certificates must come. Without it and without \
+         `ssl.truststore.certificates`, the operating system's authorities are trusted.";
+    SSL_TRUSTSTORE_TYPE = "ssl.truststore.type", Text, Fixed("JKS"), Listener, false,
+        "`PEM`, `PKCS12` or `JKS`. Of the last two the file's content decides, as in Java.";
+    SSL_TRUSTSTORE_PASSWORD = "ssl.truststore.password", Password, Unset, Listener, false,
+        "The password of the trust store; not for type PEM. Without it the integrity of the store is not checked.";
+    SSL_TRUSTSTORE_CERTIFICATES = "ssl.truststore.certificates", Password, Unset, Listener, false,
+        "The trusted certificates themselves, in PEM, instead of a file; type PEM only.";
+    SSL_CRL_LOCATION = "ssl.crl.location", List, Fixed(""), Listener, false,
+        "Not a Kafka key. Files with certificate revocation lists, PEM or DER, separated by commas. A certificate that one of them \
+         revokes is refused; one whose issuer has no list here passes.";
+    SSL_CLIENT_AUTH = "ssl.client.auth", Choice(&["required", "requested", "none"]), Fixed("none"), Listener, false,
+        "Whether clients must show a certificate. `requested`: a client without one is `User:ANONYMOUS`, one with a bad \
+         certificate is refused. On a listener of protocol SASL_SSL only the form with the listener's prefix has an effect, as in \
+         Kafka.";
+    SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, false,
+        "The versions of TLS: `TLSv1.2`, `TLSv1.3` or both. Older ones are refused at start. Empty means both.";
+    SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, false,
+        "The cipher suites by their Java names, the preferred first. Empty means all that there are: \
+         TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 for TLS 1.3; \
+         TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_256_GCM_SHA384,AES_128_GCM_SHA256,CHACHA20_POLY1305_SHA256} for TLS 1.2.";
+    SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, false,
+        "Towards the backend, where it is spoken to as between brokers: `https` verifies that the certificate is for the host \
+         name that was dialled; empty leaves that out. Clients' host names are never verified.";
+    SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, false,
+        "Only checked: `ssl.enabled.protocols` decides.";
+    SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, false,
+        "Must not be set: a class of your own would verify certificates otherwise than this front does.";
+    SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, false, "Without effect, with a warning: there is no Java here.";
+    SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, false,
+        "Without effect, with a warning: there is no Java here.";
+    SSL_KEYMANAGER_ALGORITHM = "ssl.keymanager.algorithm", Text, Unset, Listener, false,
+        "Without effect, with a warning: there is no Java here.";
+    SSL_TRUSTMANAGER_ALGORITHM = "ssl.trustmanager.algorithm", Text, Unset, Listener, false,
+        "Without effect, with a warning: there is no Java here.";
 }
 "Connections" {
     MAX_CONNECTIONS = "max.connections", Int(0), Fixed("2147483647"), Listener, true,
@@ -104,7 +158,7 @@ keys! {
          leaving them out would be unsafe.";
     BACKEND_SECURITY_PROTOCOL = "backend.security.protocol", Choice(PROTOCOLS),
         Derived("the protocol between brokers: that of `inter.broker.listener.name`, else `security.inter.broker.protocol`"), Broker, false,
-        "How connections to the backend are secured. This version speaks PLAINTEXT and SASL_PLAINTEXT with mechanism PLAIN.";
+        "How connections to the backend are secured. As a mechanism, this version speaks PLAIN.";
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
         "The mechanism by which this front logs in to the backend. This version speaks PLAIN.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
@@ -129,6 +183,45 @@ keys! {
         "The longest wait in milliseconds between two tries.";
     BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, true,
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
+}
+"TLS towards the backend" {
+    BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, false,
+        "The file with the authorities from which the brokers' certificates must come. Where `backend.security.protocol` is not \
+         set, each `backend.ssl.` key that is left out is taken from the listener between brokers, as a broker would; a key store \
+         or a trust store is taken from one of the two as a whole.";
+    BACKEND_SSL_TRUSTSTORE_TYPE = "backend.ssl.truststore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.truststore.type`.";
+    BACKEND_SSL_TRUSTSTORE_PASSWORD = "backend.ssl.truststore.password", Password, Unset, Broker, false,
+        "As `ssl.truststore.password`.";
+    BACKEND_SSL_TRUSTSTORE_CERTIFICATES = "backend.ssl.truststore.certificates", Password, Unset, Broker, false,
+        "As `ssl.truststore.certificates`.";
+    BACKEND_SSL_CRL_LOCATION = "backend.ssl.crl.location", List, Fixed(""), Broker, false,
+        "Not a Kafka key. As `ssl.crl.location`, for the brokers' certificates.";
+    BACKEND_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "backend.ssl.endpoint.identification.algorithm", Text, Fixed("https"), Broker,
+        false,
+        "`https`: a broker's certificate must be for the host name that was dialled. Empty leaves that out, with a warning at each \
+         start.";
+    BACKEND_SSL_KEYSTORE_LOCATION = "backend.ssl.keystore.location", Text, Unset, Broker, false,
+        "The file with this front's own key and certificates, for brokers that ask for them.";
+    BACKEND_SSL_KEYSTORE_TYPE = "backend.ssl.keystore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.keystore.type`.";
+    BACKEND_SSL_KEYSTORE_PASSWORD = "backend.ssl.keystore.password", Password, Unset, Broker, false, "As `ssl.keystore.password`.";
+    BACKEND_SSL_KEY_PASSWORD = "backend.ssl.key.password", Password, Derived("the key store's password"), Broker, false,
+        "As `ssl.key.password`.";
+    BACKEND_SSL_KEYSTORE_KEY = "backend.ssl.keystore.key", Password, Unset, Broker, false, "As `ssl.keystore.key`.";
+    BACKEND_SSL_KEYSTORE_CERTIFICATE_CHAIN = "backend.ssl.keystore.certificate.chain", Password, Unset, Broker, false,
+        "As `ssl.keystore.certificate.chain`.";
+    BACKEND_SSL_ENABLED_PROTOCOLS = "backend.ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Broker, false,
+        "As `ssl.enabled.protocols`.";
+    BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, false, "As `ssl.cipher.suites`.";
+    BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, false, "As `ssl.protocol`.";
+    BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, false,
+        "As `ssl.engine.factory.class`: must not be set.";
+    BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, false, "Without effect, with a warning.";
+    BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, false,
+        "Without effect, with a warning.";
+    BACKEND_SSL_KEYMANAGER_ALGORITHM = "backend.ssl.keymanager.algorithm", Text, Unset, Broker, false,
+        "Without effect, with a warning.";
+    BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, false,
+        "Without effect, with a warning.";
 }
 "Process" {
     WORKER_THREADS = "worker.threads", Int(1), Derived("the number of processors that the process may use"), Broker, false,

@@ -1,4 +1,4 @@
-//! Builds the listeners: endpoints, node ports, SASL.
+//! Builds the listeners: endpoints, node ports, TLS, SASL.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -7,9 +7,8 @@ use super::endpoints::{Endpoint, may_share_port};
 use super::keys;
 use super::login::Logins;
 use super::reader::Reader;
-use super::types::{
-    HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig, SecurityProtocol,
-};
+use super::tls;
+use super::types::{HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig};
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
 pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {
@@ -17,10 +16,10 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
     let mut built = Vec::new();
     for endpoint in endpoints {
         let name = endpoint.name.clone();
-        refuse_tls(reader, &name, endpoint.protocol);
         check_principal_builder(reader, &name);
         let node_id_ranges = read_ranges(reader, &name);
         let node_port_base = read_port_base(reader, &endpoint, node_id_ranges.as_ref(), &mut spans);
+        let tls = if endpoint.protocol.has_tls() { tls::listener(reader, &endpoint) } else { None };
         let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
         let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
         let max_connection_creation_rate = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTION_CREATION_RATE);
@@ -37,23 +36,12 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
             node_port_base,
             max_connections,
             max_connection_creation_rate,
+            tls,
             sasl,
         });
     }
     check_collisions(reader, &spans);
     built
-}
-
-fn refuse_tls(reader: &mut Reader<'_>, name: &ListenerName, protocol: SecurityProtocol) {
-    if !protocol.has_tls() {
-        return;
-    }
-    let problem = format!(
-        "listener {name} has security protocol {protocol}, but this version has no TLS yet; expected PLAINTEXT or SASL_PLAINTEXT"
-    );
-    if let Some(found) = reader.find(&keys::LISTENERS) {
-        reader.error(&found, problem);
-    }
 }
 
 fn check_principal_builder(reader: &mut Reader<'_>, name: &ListenerName) {

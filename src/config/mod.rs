@@ -20,6 +20,8 @@ pub mod properties;
 mod providers;
 mod reader;
 mod source;
+mod tls;
+mod tls_types;
 mod types;
 mod unused;
 
@@ -31,6 +33,9 @@ pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
 use reader::Reader;
+pub use tls_types::{
+    BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
+};
 pub use types::{
     BackendConfig, BackendSecurity, ConnectionLimits, HostPort, JaasContext, JaasModule, ListenerConfig, ListenerName,
     MechanismConfig, NodeIdRanges, PlainCredentials, SaslListenerConfig, SecurityProtocol, ServerConfig, SocketOptions,

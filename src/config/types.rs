@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::secret::Secret;
 
 /// A listener's name, upper case as Kafka keeps it; its keys are prefixed `listener.name.<lower case>.`.
@@ -150,6 +151,8 @@ pub struct ListenerConfig {
     pub max_connections: Option<u32>,
     /// This listener's own `max.connection.creation.rate` per second, if it has one.
     pub max_connection_creation_rate: Option<u32>,
+    /// Set exactly if the security protocol has TLS.
+    pub tls: Option<ListenerTlsConfig>,
     /// Set exactly if the security protocol has SASL.
     pub sasl: Option<SaslListenerConfig>,
 }
@@ -246,13 +249,13 @@ pub struct BackendConfig {
     pub rewritten_response_max_bytes: u32,
 }
 
-/// How a backend connection is secured.
-#[derive(Clone, Debug)]
-pub enum BackendSecurity {
-    /// PLAINTEXT.
-    Plaintext,
-    /// SASL_PLAINTEXT with mechanism PLAIN.
-    SaslPlaintextPlain(PlainCredentials),
+/// How a backend connection is secured: each of Kafka's four security protocols is one combination.
+#[derive(Clone, Debug, Default)]
+pub struct BackendSecurity {
+    /// SSL and SASL_SSL.
+    pub tls: Option<BackendTlsConfig>,
+    /// SASL_PLAINTEXT and SASL_SSL, mechanism PLAIN.
+    pub sasl: Option<PlainCredentials>,
 }
 
 /// A user name and a password.

@@ -7,7 +7,6 @@ use super::types::ListenerName;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
 const SECURITY: &[(&str, &str)] = &[
-    ("ssl.", "this version has no TLS"),
     (
         "authorizer.class.name",
         "this version does not authorize; the backend's own rules apply to the login of this front",
@@ -95,9 +94,7 @@ fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], key: &str) -> Option<
         None => {}
     }
     if let Some(client_key) = key.strip_prefix("backend.") {
-        // Those that cannot be left out safely are errors already.
         return match client_key {
-            _ if client_key.starts_with("ssl.") => None,
             _ if is_in(CLIENT_KEYS, client_key) => Some("has no effect: a front has no use for this client key".into()),
             _ => Some("supplied but not used: neither a client key of Kafka's nor one of doorkeeper's".into()),
         };

@@ -15,6 +15,7 @@ use crate::connection::ListenerContext;
 use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimiter, Port, bind};
 use crate::observe::Metrics;
 use crate::relay::RelayRules;
+use crate::tls::ServerTls;
 
 /// What all listeners share for as long as the process lives.
 pub(super) struct Common {
@@ -46,6 +47,8 @@ pub(super) struct Running {
     addresses: Arc<Addresses>,
     /// What the next connection is served by; each connection keeps what it was accepted with.
     context: Arc<ArcSwap<ListenerContext>>,
+    /// What the next handshake goes by.
+    tls: Option<Arc<ArcSwap<ServerTls>>>,
     limiter: ListenerLimiter,
     stop: CancellationToken,
     drain: CancellationToken,
@@ -67,8 +70,10 @@ impl Running {
             "listening"
         );
         let drain = common.drain.child_token();
+        let tls = parts.tls.map(|tls| Arc::new(ArcSwap::new(tls)));
         let context = ListenerContext {
             security_protocol: listener.security_protocol,
+            tls: tls.clone(),
             addresses: addresses.clone(),
             gate: parts.gate,
             relay: relay.clone(),
@@ -81,6 +86,7 @@ impl Running {
             name: listener.name.clone(),
             addresses,
             context: Arc::new(ArcSwap::from_pointee(context)),
+            tls,
             limiter: common.limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
             stop: common.stop.child_token(),
             drain,
@@ -126,7 +132,17 @@ impl Running {
             ..ListenerContext::clone(&self.context.load())
         };
         self.context.store(Arc::new(context));
+        if let Some(tls) = parts.tls {
+            self.renew_tls(tls);
+        }
         self.limiter.apply(listener.max_connections, listener.max_connection_creation_rate);
+    }
+
+    /// From now on handshakes go by this. With it come new keys for session tickets: nobody resumes what was agreed before.
+    pub(super) fn renew_tls(&self, tls: Arc<ServerTls>) {
+        if let Some(current) = &self.tls {
+            current.store(tls);
+        }
     }
 
     /// Stops accepting; its connections finish what is in flight, for `shutdown.timeout.ms` at most. Whoever binds one of its

@@ -26,6 +26,7 @@ use crate::observe::Metrics;
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError};
+use crate::tls::TlsError;
 
 use listeners::{Bound, Common, Running};
 use signals::{Asked, Signals};
@@ -41,9 +42,9 @@ pub enum StartError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A TLS listener, which this version cannot serve.
-    #[error("listener {0}: security protocol {1} needs TLS, which this version does not have")]
-    NoTls(String, &'static str),
+    /// The TLS material of a listener or of the backend cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system refused a thread, a signal handler or the like.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -95,7 +96,7 @@ async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>,
     }
 }
 
-/// Builds what can be built without serving: the mechanisms of each listener. What `doorkeeper check` adds to loading the file.
+/// Builds what can be built without serving: mechanisms and TLS. What `doorkeeper check` adds to loading the file.
 pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));

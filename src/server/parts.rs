@@ -1,26 +1,32 @@
 //! What is built from a configuration before anything of it takes effect: all of it is good, or nothing of it is used.
 
+use std::io;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::{ListenerConfig, ServerConfig};
+use crate::config::{ListenerConfig, ListenerTlsConfig, ServerConfig};
 use crate::relay::RelayRules;
 use crate::sasl::{FailureDelays, GateRules, Registry};
+use crate::tls::{ClientTls, ServerTls, TlsError};
 
 /// The parts of all listeners.
 pub(super) struct Parts {
     pub(super) relay: Arc<RelayRules>,
+    /// Set exactly if the backend's security protocol has TLS.
+    pub(super) backend_tls: Option<Arc<ClientTls>>,
     /// One for each listener, in the configuration's order.
     pub(super) listeners: Vec<ListenerParts>,
 }
 
 /// The parts of one listener.
 pub(super) struct ListenerParts {
+    /// Set exactly if the listener has TLS.
+    pub(super) tls: Option<Arc<ServerTls>>,
     /// Set exactly if the listener has SASL.
     pub(super) gate: Option<GateRules>,
 }
 
-/// Builds them. `failure_delays` counts over all listeners, and over reloads.
+/// Builds them, and warns of what the operator should know. `failure_delays` counts over all listeners, and over reloads.
 pub(super) async fn build(
     config: &ServerConfig,
     registry: &Registry,
@@ -33,11 +39,31 @@ pub(super) async fn build(
         max_idle: config.connections_max_idle,
         drain_limit: config.shutdown_timeout,
     });
-    let mut listeners = Vec::new();
-    for listener in &config.listeners {
-        listeners.push(ListenerParts { gate: build_gate(config, listener, registry, failure_delays).await? });
+    let (tls, backend_tls) = load_tls(config).await?;
+    for (listener, tls) in config.listeners.iter().zip(&tls) {
+        tls.iter().flat_map(|tls| tls.warnings()).for_each(|text| tracing::warn!(listener = %listener.name, "{text}"));
     }
-    Ok(Parts { relay, listeners })
+    backend_tls.iter().flat_map(|tls| tls.warnings()).for_each(|text| tracing::warn!("backend: {text}"));
+    let mut listeners = Vec::new();
+    for (listener, tls) in config.listeners.iter().zip(tls) {
+        listeners.push(ListenerParts { tls, gate: build_gate(config, listener, registry, failure_delays).await? });
+    }
+    Ok(Parts { relay, backend_tls, listeners })
+}
+
+type AllTls = (Vec<Option<Arc<ServerTls>>>, Option<Arc<ClientTls>>);
+
+/// Reads files and opens key stores, which are made to be slow to open: not on this thread.
+async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
+    let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.tls.clone()).collect();
+    let backend = config.backend.security.tls.clone();
+    let load = move || {
+        let load = |settings: &ListenerTlsConfig| ServerTls::load(settings).map(Arc::new);
+        let of_listeners = listeners.iter().map(|settings| settings.as_ref().map(load).transpose());
+        let of_backend = backend.map(|settings| ClientTls::load(&settings).map(Arc::new)).transpose();
+        Ok::<_, TlsError>((of_listeners.collect::<Result<_, _>>()?, of_backend?))
+    };
+    Ok(tokio::task::spawn_blocking(load).await.map_err(io::Error::other)??)
 }
 
 async fn build_gate(
@@ -46,9 +72,6 @@ async fn build_gate(
     registry: &Registry,
     failure_delays: &Arc<FailureDelays>,
 ) -> Result<Option<GateRules>, StartError> {
-    if listener.security_protocol.has_tls() {
-        return Err(StartError::NoTls(listener.name.to_string(), listener.security_protocol.as_str()));
-    }
     let Some(sasl) = &listener.sasl else { return Ok(None) };
     let mechanisms = registry.build(sasl, &listener.name).await?;
     Ok(Some(GateRules {
