@@ -22,10 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::backend::Topology;
 use crate::config::SecurityProtocol;
 use crate::listener::{Addresses, ConnectionPermit, Target};
-use crate::observe::{Closed, Metrics};
-use crate::relay::{Relay, RelayRules, Relayed, Transport};
+use crate::observe::{Closed, ClosedBy, ConnectionState, ListenerMetrics};
+use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed, Transport};
 use crate::sasl::gate::GateFailureReason;
-use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
+use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
 use crate::tls::ServerTls;
 
@@ -41,7 +41,7 @@ pub(crate) struct ListenerContext {
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
     /// Cancelled when the front is being stopped or the listener removed: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
 }
@@ -70,30 +70,37 @@ pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
         // Nothing may pass in plain text here; the handshake comes with the TLS transport.
         return;
     }
-    listener.metrics.connection_opened();
+    let first = if listener.gate.is_some() { ConnectionState::Sasl } else { ConnectionState::Relayed };
+    let mut counted = listener.metrics.connection(first);
+    let traffic = listener.metrics.traffic();
     let (mut closed, left) = match identify(&mut stream, &peer, at, &listener).await {
         Ok(Known { session, already_read, bytes_in, bytes_out }) => {
+            counted.enter(ConnectionState::Relayed);
+            traffic.add_bytes(bytes_in, bytes_out);
             // Boxed: an idle connection carries the relay's room and nothing of the states before it.
-            let relayed = Box::pin(relay(&session, already_read, stream, target, &listener)).await;
+            let relayed = Box::pin(relay(&session, already_read, stream, target, &listener, traffic)).await;
+            counted.close(ClosedBy::relay(&relayed.reason));
             let Transport::Plain(stream) = relayed.client;
             let left = relayed.reason.leaves_the_client().then_some(stream);
             let bytes = (bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
             (Closed::relayed(&session, &relayed.reason, bytes), left)
         }
         Err(NotKnown::Refused(failure)) => {
-            listener.metrics.authentication_failed();
+            counted.close(ClosedBy::gate(failure.reason));
+            traffic.add_bytes(failure.bytes_in, failure.bytes_out);
             (Closed::refused(&failure), waits_for_an_answer(&failure).then_some(stream))
         }
-        Err(NotKnown::Stopped) => (Closed::stopped(), None),
+        Err(NotKnown::Stopped) => {
+            counted.close(ClosedBy::SHUTDOWN);
+            (Closed::stopped(), None)
+        }
     };
     closed.duration = at.elapsed();
-    listener.metrics.bytes_moved(closed.bytes_in, closed.bytes_out);
     closed.log(&peer);
     if let Some(stream) = left {
         hang_up(stream).await;
     }
     drop(permit);
-    listener.metrics.connection_closed();
 }
 
 /// A client that is known, and what it sent behind its login.
@@ -124,12 +131,18 @@ async fn identify(
     };
     let rules = GateRules { deadline: at + listener.authentication_timeout, ..gate.clone() };
     let api_versions = listener.topology.api_versions();
+    let begin = Instant::now();
     let login = Box::pin(authenticate(stream, &rules, &api_versions, peer));
-    let Authenticated { proof, unread, bytes_in, bytes_out } = tokio::select! {
-        result = login => result.map_err(NotKnown::Refused)?,
+    let result = tokio::select! {
+        result = login => result,
         () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
     };
-    listener.metrics.authentication_succeeded();
+    let (mechanism, outcome) = match &result {
+        Ok(authenticated) => (Some(authenticated.proof.mechanism()), Ok(())),
+        Err(failure) => (failure.mechanism.as_ref(), Err(failure.reason)),
+    };
+    listener.metrics.login(mechanism.map(MechanismName::as_str), outcome, begin.elapsed());
+    let Authenticated { proof, unread, bytes_in, bytes_out } = result.map_err(NotKnown::Refused)?;
     tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
     let bytes_in = bytes_in - unread.len() as u64;
@@ -142,12 +155,13 @@ async fn relay(
     stream: TcpStream,
     target: Target,
     listener: &ListenerContext,
+    traffic: ConnectionTraffic,
 ) -> Relayed {
     let (rules, addresses) = (listener.relay.clone(), listener.addresses.clone());
     let client = Transport::Plain(stream);
     let relay = Relay::new(session, client, &already_read, target, rules, addresses, listener.topology.clone());
     drop(already_read);
-    relay.run(&listener.drain).await
+    relay.run(&listener.drain, traffic).await
 }
 
 /// Whether there is an answer on the way that a reset could overtake.

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "wire"]),
     ("relay", &["backend", "listener", "sasl", "session", "wire"]),
-    ("observe", &["principal", "relay", "sasl", "session"]),
+    ("observe", &["backend", "config", "listener", "principal", "relay", "sasl", "session"]),
     ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls"]),
 ];
 

@@ -47,6 +47,8 @@ enum Document {
     Configuration,
     /// What is done with each Kafka API (docs/protocol.md)
     Protocol,
+    /// Every metric (docs/metrics.md)
+    Metrics,
 }
 
 /// The configuration is bad, or a port is taken.
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
                 match document {
                     Document::Configuration => config::documentation(),
                     Document::Protocol => doorkeeper::relay::documentation(),
+                    Document::Metrics => doorkeeper::observe::metrics_documentation(),
                 }
             );
             ExitCode::SUCCESS

@@ -6,4 +6,7 @@ mod metrics;
 
 pub use closed::Closed;
 pub use log::{LogGuard, init_log};
-pub use metrics::Metrics;
+pub use metrics::{
+    CertificateStore, ClosedBy, ConnectionState, HandshakeOutcome, ListenerMetrics, Metrics, OpenClient, Refused,
+    ReloadOutcome, ReloadSubject, documentation as metrics_documentation,
+};

@@ -12,6 +12,7 @@ mod lend;
 mod requests;
 mod responses;
 mod rewrite;
+mod traffic;
 mod transport;
 
 use std::future::poll_fn;
@@ -24,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{ConnectError, Topology};
+use crate::backend::{ConnectError, OpenConnection, Topology};
 use crate::listener::{Addresses, Target};
 use crate::session::Session;
 
@@ -33,6 +34,7 @@ pub use docs::documentation;
 use in_flight::InFlight;
 use requests::Requests;
 use responses::Responses;
+pub use traffic::{ConnectionTraffic, Moved, Traffic};
 pub use transport::Transport;
 
 /// Opaque runs of at least so many bytes are spliced; shorter ones are cheaper to copy.
@@ -85,6 +87,7 @@ pub struct Relay {
     active: bool,
     bytes_in: u64,
     bytes_out: u64,
+    requests_seen: u64,
 }
 
 impl Relay {
@@ -112,14 +115,15 @@ impl Relay {
             active: false,
             bytes_in: 0,
             bytes_out: 0,
+            requests_seen: 0,
         };
         relay.bytes_in = already_read.len() as u64;
         relay
     }
 
     /// Relays until one side ends, a frame is bad, the connection is idle for too long, or `drain` is cancelled and what was in
-    /// flight then is done or has taken too long.
-    pub async fn run(mut self, drain: &CancellationToken) -> Relayed {
+    /// flight then is done or has taken too long. What it moves is counted in `traffic`.
+    pub async fn run(mut self, drain: &CancellationToken, mut traffic: ConnectionTraffic) -> Relayed {
         let reason = {
             let relay = &mut self;
             let mut drained = pin!(drain.cancelled());
@@ -137,6 +141,7 @@ impl Relay {
                 }
                 let was_half_closed = relay.requests.eof;
                 let (moved, end) = relay.pump(cx);
+                traffic.tell(relay.moved());
                 if let Some(reason) = end {
                     return Poll::Ready(reason);
                 }
@@ -149,7 +154,7 @@ impl Relay {
                 // The timer is not moved at each byte; when it fires, the time of the last byte decides.
                 while idle.as_mut().poll(cx).is_ready() {
                     if cut_off <= Instant::now() {
-                        return Poll::Ready(CloseReason::CutOff);
+                        return Poll::Ready(CloseReason::DrainTimedOut);
                     }
                     let end = idle_at(relay, last_active);
                     let waits_for_the_backend = !relay.in_flight.is_empty() && !relay.requests.eof;
@@ -165,6 +170,11 @@ impl Relay {
         };
         let Self { client, bytes_in, bytes_out, .. } = self;
         Relayed { client, reason, bytes_in, bytes_out }
+    }
+
+    fn moved(&self) -> Moved {
+        let (received, sent, requests) = (self.bytes_in, self.bytes_out, self.requests_seen);
+        Moved { received, sent, requests, in_flight: self.in_flight.len() as u64 }
     }
 
     fn idle_limit(&self) -> Option<Duration> {
@@ -210,8 +220,8 @@ impl Relay {
 /// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
 enum Backend {
     NotYet(Target, Arc<Topology>),
-    Opening(Pin<Box<dyn Future<Output = Result<TcpStream, ConnectError>> + Send>>),
-    Open(Transport),
+    Opening(Pin<Box<dyn Future<Output = Result<(TcpStream, OpenConnection), ConnectError>> + Send>>),
+    Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
 }
 
 impl Backend {
@@ -220,25 +230,25 @@ impl Backend {
             match self {
                 Self::NotYet(target, topology) => {
                     let (target, topology) = (*target, topology.clone());
-                    *self = Self::Opening(Box::pin(async move { topology.connect(target).await }));
+                    *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
                 }
                 Self::Opening(opening) => {
-                    let stream = ready!(opening.as_mut().poll(cx))?;
+                    let (stream, counted) = ready!(opening.as_mut().poll(cx))?;
                     tracing::debug!(broker = ?stream.peer_addr(), "backend connection opened");
-                    *self = Self::Open(Transport::Plain(stream));
+                    *self = Self::Open(Transport::Plain(stream), counted);
                 }
-                Self::Open(_) => break,
+                Self::Open(..) => break,
             }
         }
         match self {
-            Self::Open(transport) => Poll::Ready(Ok(transport)),
+            Self::Open(transport, _) => Poll::Ready(Ok(transport)),
             _ => Poll::Pending,
         }
     }
 
     fn opened(&mut self) -> Option<&mut Transport> {
         match self {
-            Self::Open(transport) => Some(transport),
+            Self::Open(transport, _) => Some(transport),
             _ => None,
         }
     }

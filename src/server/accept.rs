@@ -13,7 +13,7 @@ use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
 use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};
-use crate::observe::Metrics;
+use crate::observe::Refused;
 use crate::sasl::Peer;
 
 /// What a port accepts by; all ports of a listener count together.
@@ -45,14 +45,14 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement) -> io:
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
-                Metrics::add(&metrics.connections_accepted_total, 1);
+                metrics.accepted();
                 // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
                 let permit = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
                     permit = rules.limiter.admit(address.ip()) => permit,
                 };
                 let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
-                    Metrics::add(&metrics.connections_refused_per_ip_total, 1);
+                    metrics.refused(Refused::PerAddress);
                     continue;
                 };
                 let peer = Peer { address, listener: rules.listener.clone() };
@@ -61,7 +61,7 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement) -> io:
             }
             Err(error) => {
                 // One client that left its queue is nothing; a lack of resources is said once.
-                Metrics::add(&metrics.accept_failures_total, 1);
+                metrics.accept_failed();
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(listener = %rules.listener, %error, "cannot accept; trying again");

@@ -12,8 +12,9 @@ use super::workers::Workers;
 use crate::backend::Topology;
 use crate::config::{ListenerConfig, ListenerName, ServerConfig};
 use crate::connection::ListenerContext;
+use crate::listener::limits::UNLIMITED;
 use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimiter, Port, bind};
-use crate::observe::Metrics;
+use crate::observe::{ListenerMetrics, Metrics};
 use crate::relay::RelayRules;
 use crate::tls::ServerTls;
 
@@ -69,6 +70,9 @@ impl Running {
             advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = ports.len() - 1,
             "listening"
         );
+        let metrics = common.metrics.listener(listener.name.as_str());
+        metrics.set_addresses(addresses.clone());
+        tell_metrics(&metrics, listener, &parts);
         let drain = common.drain.child_token();
         let tls = parts.tls.map(|tls| Arc::new(ArcSwap::new(tls)));
         let context = ListenerContext {
@@ -79,7 +83,7 @@ impl Running {
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
             topology: common.topology.clone(),
-            metrics: common.metrics.clone(),
+            metrics,
             drain: drain.clone(),
         };
         let running = Self {
@@ -125,11 +129,13 @@ impl Running {
         parts: ListenerParts,
         (config, relay): (&ServerConfig, &Arc<RelayRules>),
     ) {
+        let current = self.context.load();
+        tell_metrics(&current.metrics, listener, &parts);
         let context = ListenerContext {
             gate: parts.gate,
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
-            ..ListenerContext::clone(&self.context.load())
+            ..ListenerContext::clone(&current)
         };
         self.context.store(Arc::new(context));
         if let Some(tls) = parts.tls {
@@ -147,11 +153,22 @@ impl Running {
 
     /// Stops accepting; its connections finish what is in flight, for `shutdown.timeout.ms` at most. Whoever binds one of its
     /// ports next must wait for the acceptors' end.
-    pub(super) fn close(self) -> TaskTracker {
+    pub(super) fn close(self, metrics: &Metrics) -> TaskTracker {
         tracing::info!(listener = %self.name, "closing: what is in flight is finished");
+        metrics.retire_listener(self.name.as_str());
         self.stop.cancel();
         self.drain.cancel();
         self.acceptors.close();
         self.acceptors
     }
+}
+
+fn tell_metrics(metrics: &ListenerMetrics, listener: &ListenerConfig, parts: &ListenerParts) {
+    metrics.enable_mechanisms(parts.gate.iter().flat_map(|gate| gate.mechanisms.names()));
+    metrics.set_max_connections(listener.max_connections.and_then(limit_of));
+}
+
+/// A limit as the metrics show it: Kafka's default is none.
+pub(super) fn limit_of(max_connections: u32) -> Option<u32> {
+    Some(max_connections).filter(|limit| *limit < UNLIMITED)
 }

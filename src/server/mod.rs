@@ -28,7 +28,7 @@ use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError};
 use crate::tls::TlsError;
 
-use listeners::{Bound, Common, Running};
+use listeners::{Bound, Common, Running, limit_of};
 use signals::{Asked, Signals};
 use without_port::BrokersWithoutPort;
 use workers::Workers;
@@ -126,11 +126,14 @@ impl Server {
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
         let metrics = Arc::new(Metrics::default());
-        let without_port = Arc::new(BrokersWithoutPort::new(metrics.clone()));
+        let without_port = Arc::new(BrokersWithoutPort::default());
         let watcher = Box::new(without_port.clone());
+        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, watcher));
+        metrics.watch_backend(topology.clone());
+        metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,
-            topology: Arc::new(Topology::new(config.backend.clone(), api_table::offered, watcher)),
+            topology,
             limiter: ConnectionLimiter::new(&config.limits),
             stop: CancellationToken::new(),
             drain: CancellationToken::new(),
@@ -152,6 +155,7 @@ impl Server {
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
     async fn stop(self) {
+        self.common.metrics.drain();
         self.common.stop.cancel();
         self.common.drain.cancel();
         self.connections.close();

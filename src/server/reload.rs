@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tokio::task::JoinError;
 
-use super::listeners::{Bound, Running};
+use super::listeners::{Bound, Running, limit_of};
 use super::parts::{self, Parts};
 use super::{Server, Source, StartError};
 use crate::backend::ConnectError;
 use crate::config::{ConfigError, ConfigErrors, ListenerConfig, Loaded, changes};
-use crate::observe::Metrics;
+use crate::observe::{ReloadOutcome, ReloadSubject};
 use crate::sasl::Registry;
 
 /// Why the configuration that runs stays.
@@ -69,14 +69,14 @@ impl Server {
                 }
                 self.apply(prepared);
                 tracing::info!(%changed, "reloaded");
-                count_reload(&self.common.metrics, true);
+                self.count(ReloadOutcome::Applied);
             }
             Err(refused) => {
                 for line in refused.lines() {
                     tracing::error!("not reloaded: {line}");
                 }
                 tracing::error!("the configuration was not reloaded; the one that runs stays as it is");
-                count_reload(&self.common.metrics, false);
+                self.count(ReloadOutcome::Refused);
             }
         }
     }
@@ -127,6 +127,7 @@ impl Server {
     fn apply(&mut self, Prepared { loaded, parts, bound, .. }: Prepared) {
         let config = &loaded.config;
         self.common.limiter.apply(&config.limits);
+        self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
         let mut before = std::mem::take(&mut self.listeners);
         for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
@@ -141,12 +142,13 @@ impl Server {
                 self.listeners.push(started);
             }
         }
-        self.closing.extend(before.into_iter().map(Running::close));
+        self.closing.extend(before.into_iter().map(|running| running.close(&self.common.metrics)));
         self.without_port.follow(self.listeners.iter().map(|listener| listener.addresses().clone()).collect());
         self.common.topology.announce();
         self.loaded = loaded;
     }
-}
 
-/// Counts a reload of the configuration.
-fn count_reload(_metrics: &Metrics, _applied: bool) {}
+    fn count(&self, outcome: ReloadOutcome) {
+        self.common.metrics.reloaded(ReloadSubject::Configuration, outcome);
+    }
+}

@@ -1,17 +1,14 @@
 //! Warns, once each, of brokers that clients of a listener cannot reach.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::backend::BrokerWatcher;
 use crate::listener::Addresses;
-use crate::observe::Metrics;
 
 /// Hears of each broker, and knows the listeners that there are now.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct BrokersWithoutPort {
-    metrics: Arc<Metrics>,
     known: Mutex<Known>,
 }
 
@@ -22,16 +19,11 @@ struct Known {
 }
 
 impl BrokersWithoutPort {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, known: Mutex::default() }
-    }
-
     /// From now on these are the listeners. What was said of others is forgotten.
     pub(super) fn follow(&self, listeners: Vec<Arc<Addresses>>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.warned.retain(|(name, _)| listeners.iter().any(|addresses| addresses.listener() == name));
         known.listeners = listeners;
-        self.metrics.brokers_without_a_port.store(known.warned.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -48,6 +40,5 @@ impl BrokerWatcher for Arc<BrokersWithoutPort> {
                 );
             }
         }
-        self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,109 @@
+//! The fixed lists that label values come from.
+
+use super::values::labels;
+
+labels! {
+    /// What an open connection is doing.
+    ConnectionState {
+        /// Its PROXY protocol header is awaited.
+        ProxyHeader = "proxy_header",
+        /// It is in the TLS handshake.
+        TlsHandshake = "tls_handshake",
+        /// It is logging in.
+        Sasl = "sasl",
+        /// It is relayed.
+        Relayed = "relayed",
+        /// The front has ended it, and its last answer is on its way.
+        Closing = "closing",
+    }
+}
+
+/// Relayed connections are shown by this state while their listener drains; see [`super::ListenerMetrics::drain`].
+pub(super) const DRAINING: &str = "draining";
+
+labels! {
+    /// Why a connection was closed before a byte of it was read.
+    Refused {
+        /// `max.connections.per.ip` or its overrides.
+        PerAddress = "max_connections_per_ip",
+        /// Too many connections have not logged in yet.
+        NotAuthenticated = "max_unauthenticated_connections",
+        /// A limit on all connections, where it refuses instead of holding back.
+        Total = "max_connections",
+        /// A PROXY protocol listener, and an address that may not connect to it.
+        ProxySource = "proxy_source",
+        /// It could not be given to a worker.
+        NoWorker = "no_worker",
+    }
+}
+
+labels! {
+    /// How a TLS handshake ended.
+    HandshakeOutcome {
+        /// A full handshake succeeded.
+        Ok = "ok",
+        /// A handshake that resumed a session succeeded.
+        Resumed = "resumed",
+        /// The client gave no certificate where one is required.
+        NoCertificate = "no_certificate",
+        /// The client's certificate is not trusted, has expired, is revoked or is malformed.
+        BadCertificate = "bad_certificate",
+        /// No TLS version that both sides know and allow.
+        NoCommonVersion = "no_common_version",
+        /// No cipher suite, group or signature scheme that both sides know and allow.
+        NoCommonCipher = "no_common_cipher",
+        /// The host name that the client asked for stands for nothing here.
+        UnknownName = "unknown_name",
+        /// It took too long.
+        Timeout = "timeout",
+        /// The client speaks something else than TLS.
+        ForeignProtocol = "foreign_protocol",
+        /// The client refused our certificate: it sent an alert that says so.
+        RefusedByClient = "refused_by_client",
+        /// The client left.
+        Closed = "closed",
+        /// Something else.
+        Other = "other",
+    }
+}
+
+impl HandshakeOutcome {
+    /// Whether the connection goes on.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Ok | Self::Resumed)
+    }
+}
+
+labels! {
+    /// What has been loaded again.
+    ReloadSubject {
+        /// The configuration file.
+        Configuration = "configuration",
+        /// Keystores, truststores and revocation lists.
+        Certificates = "certificates",
+    }
+}
+
+labels! {
+    /// What became of a reload.
+    ReloadOutcome {
+        /// What was found is in use.
+        Applied = "applied",
+        /// It is not good; the old is still in use.
+        Refused = "refused",
+    }
+}
+
+labels! {
+    /// Where certificates are from.
+    CertificateStore {
+        /// A listener's own certificate and its chain.
+        Keystore = "keystore",
+        /// What a listener trusts in clients' certificates.
+        Truststore = "truststore",
+        /// The front's certificate towards the backend, and its chain.
+        BackendKeystore = "backend_keystore",
+        /// What the front trusts in brokers' certificates.
+        BackendTruststore = "backend_truststore",
+    }
+}
