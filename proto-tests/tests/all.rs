@@ -30,6 +30,8 @@ mod lifecycle;
 mod relay;
 #[path = "all/reliability.rs"]
 mod reliability;
+#[path = "all/reload.rs"]
+mod reload;
 #[path = "all/shared_front.rs"]
 mod shared_front;
 #[path = "all/tools.rs"]
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         lifecycle::trials(),
         configuration::trials(),
         topology::trials(),
+        reload::trials(),
         reliability::trials(),
         gate::trials(),
         hostile::trials(),

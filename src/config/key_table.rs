@@ -229,6 +229,12 @@ keys! {
     SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, true,
         "Not a Kafka key. How long in milliseconds a stop waits for requests in flight.";
 }
+"Reload" {
+    TLS_RELOAD_INTERVAL_MS = "tls.reload.interval.ms", Long(0), Fixed("1000"), Broker, true,
+        "Not a Kafka key. How often in milliseconds the files of key stores, trust stores and revocation lists are looked at. A \
+         good change serves all new handshakes once two looks have seen the same; a bad one is refused, and the old stays. 0 \
+         turns that off: then only SIGHUP reads the files again.";
+}
 "Config providers" {
     CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, true,
         "Names of config providers, separated by commas without blanks. A value may then contain `${name:key}` or \

@@ -122,6 +122,7 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
         max_in_flight_requests: reader.unsigned(&keys::CONNECTION_MAX_IN_FLIGHT_REQUESTS),
         socket,
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
+        tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
     })
 }

@@ -144,6 +144,11 @@ impl Running {
         self.limiter.apply(listener.max_connections, listener.max_connection_creation_rate);
     }
 
+    /// What the next handshake goes by, if the listener has TLS.
+    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
+        self.tls.as_ref().map(|tls| tls.load_full())
+    }
+
     /// From now on handshakes go by this. With it come new keys for session tickets: nobody resumes what was agreed before.
     pub(super) fn renew_tls(&self, tls: Arc<ServerTls>) {
         if let Some(current) = &self.tls {

@@ -5,11 +5,14 @@
 //! signals, reloads ([`reload`]) and waits for the end.
 
 mod accept;
+mod certificates;
+mod files;
 mod listeners;
 mod parts;
 mod placement;
 mod reload;
 mod signals;
+mod watch;
 mod without_port;
 mod workers;
 
@@ -26,10 +29,11 @@ use crate::observe::Metrics;
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError};
-use crate::tls::TlsError;
+use crate::tls::{ClientTls, TlsError};
 
 use listeners::{Bound, Common, Running, limit_of};
 use signals::{Asked, Signals};
+use watch::Watcher;
 use without_port::BrokersWithoutPort;
 use workers::Workers;
 
@@ -84,7 +88,14 @@ pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<E
 /// Does what signals ask until one asks to stop.
 async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>, registry: &Registry) {
     loop {
-        match signals.next().await {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            changes = server.watcher.next() => {
+                server.change_certificates(changes);
+                continue;
+            }
+        };
+        match asked {
             Asked::Stop => return,
             Asked::Counters => tracing::info!(metrics = %server.common.metrics.render(), "SIGUSR1: counters"),
             // Nothing has taken effect while it can still be given up.
@@ -112,6 +123,9 @@ struct Server {
     without_port: Arc<BrokersWithoutPort>,
     connections: TaskTracker,
     workers: Workers,
+    watcher: Watcher,
+    /// TLS towards the backend, where it has it.
+    backend_tls: Option<Arc<ClientTls>>,
     /// Acceptors of listeners that were removed: their ports are free when they have ended.
     closing: Vec<TaskTracker>,
 }
@@ -149,8 +163,20 @@ impl Server {
         let (asking, until) = (common.topology.clone(), common.drain.clone());
         tokio::spawn(async move { asking.run(until).await });
         tracing::info!("ready");
-        let closing = Vec::new();
-        Ok(Self { loaded, common, listeners, failure_delays, without_port, connections, workers, closing })
+        parts.watch.materials().for_each(|material| material.tell_metrics(&common.metrics));
+        let (watcher, backend_tls, closing) = (Watcher::new(parts.watch), parts.backend_tls, Vec::new());
+        Ok(Self {
+            loaded,
+            common,
+            listeners,
+            failure_delays,
+            without_port,
+            connections,
+            workers,
+            watcher,
+            backend_tls,
+            closing,
+        })
     }
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::{ListenerConfig, ListenerTlsConfig, ServerConfig};
+use super::watch::{Watch, Watched};
+use crate::config::{ListenerConfig, ServerConfig};
 use crate::relay::RelayRules;
 use crate::sasl::{FailureDelays, GateRules, Registry};
 use crate::tls::{ClientTls, ServerTls, TlsError};
@@ -14,6 +15,8 @@ pub(super) struct Parts {
     pub(super) relay: Arc<RelayRules>,
     /// Set exactly if the backend's security protocol has TLS.
     pub(super) backend_tls: Option<Arc<ClientTls>>,
+    /// All TLS of the two, with the files that it was made from.
+    pub(super) watch: Watch,
     /// One for each listener, in the configuration's order.
     pub(super) listeners: Vec<ListenerParts>,
 }
@@ -39,7 +42,7 @@ pub(super) async fn build(
         max_idle: config.connections_max_idle,
         drain_limit: config.shutdown_timeout,
     });
-    let (tls, backend_tls) = load_tls(config).await?;
+    let AllTls { listeners: tls, backend: backend_tls, watched } = load_tls(config).await?;
     for (listener, tls) in config.listeners.iter().zip(&tls) {
         tls.iter().flat_map(|tls| tls.warnings()).for_each(|text| tracing::warn!(listener = %listener.name, "{text}"));
     }
@@ -48,20 +51,31 @@ pub(super) async fn build(
     for (listener, tls) in config.listeners.iter().zip(tls) {
         listeners.push(ListenerParts { tls, gate: build_gate(config, listener, registry, failure_delays).await? });
     }
-    Ok(Parts { relay, backend_tls, listeners })
+    let watch = Watch::new(watched, config.tls_reload_interval);
+    Ok(Parts { relay, backend_tls, watch, listeners })
 }
 
-type AllTls = (Vec<Option<Arc<ServerTls>>>, Option<Arc<ClientTls>>);
+struct AllTls {
+    listeners: Vec<Option<Arc<ServerTls>>>,
+    backend: Option<Arc<ClientTls>>,
+    watched: Vec<Watched>,
+}
 
 /// Reads files and opens key stores, which are made to be slow to open: not on this thread.
 async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
     let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.tls.clone()).collect();
     let backend = config.backend.security.tls.clone();
     let load = move || {
-        let load = |settings: &ListenerTlsConfig| ServerTls::load(settings).map(Arc::new);
-        let of_listeners = listeners.iter().map(|settings| settings.as_ref().map(load).transpose());
-        let of_backend = backend.map(|settings| ClientTls::load(&settings).map(Arc::new)).transpose();
-        Ok::<_, TlsError>((of_listeners.collect::<Result<_, _>>()?, of_backend?))
+        let mut all = AllTls { listeners: Vec::new(), backend: None, watched: Vec::new() };
+        for settings in listeners {
+            let loaded = settings.map(|settings| Watched::listener(&settings)).transpose()?.unzip();
+            all.watched.extend(loaded.0);
+            all.listeners.push(loaded.1);
+        }
+        let loaded = backend.map(|settings| Watched::backend(&settings)).transpose()?.unzip();
+        all.watched.extend(loaded.0);
+        all.backend = loaded.1;
+        Ok::<_, TlsError>(all)
     };
     Ok(tokio::task::spawn_blocking(load).await.map_err(io::Error::other)??)
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinError;
 
 use super::listeners::{Bound, Running, limit_of};
 use super::parts::{self, Parts};
+use super::watch::Watcher;
 use super::{Server, Source, StartError};
 use crate::backend::ConnectError;
 use crate::config::{ConfigError, ConfigErrors, ListenerConfig, Loaded, changes};
@@ -32,6 +33,8 @@ enum Refused {
     PortOfLeaving(StartError),
     #[error("the new login to the backend does not work: {0}")]
     Backend(#[from] ConnectError),
+    #[error("{0}")]
+    Certificate(String),
     #[error("the configuration could not be loaded: {0}")]
     Loading(#[from] JoinError),
 }
@@ -89,6 +92,7 @@ impl Server {
             return Err(ConfigErrors(changes.refused).into());
         }
         let parts = parts::build(&loaded.config, registry, &self.failure_delays).await?;
+        self.check_certificates(&parts.watch).map_err(Refused::Certificate)?;
         if changes.touches_the_backend() {
             self.try_backend(&loaded).await?;
         }
@@ -129,6 +133,7 @@ impl Server {
         self.common.limiter.apply(&config.limits);
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
+        self.renew_backend_tls(parts.backend_tls);
         let mut before = std::mem::take(&mut self.listeners);
         for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
             let rules = (config, &parts.relay);
@@ -145,6 +150,8 @@ impl Server {
         self.closing.extend(before.into_iter().map(|running| running.close(&self.common.metrics)));
         self.without_port.follow(self.listeners.iter().map(|listener| listener.addresses().clone()).collect());
         self.common.topology.announce();
+        parts.watch.materials().for_each(|material| material.tell_metrics(&self.common.metrics));
+        self.watcher = Watcher::new(parts.watch);
         self.loaded = loaded;
     }
 
