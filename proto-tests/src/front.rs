@@ -136,9 +136,10 @@ impl Front {
         }
     }
 
-    /// Puts a text into its configuration file.
+    /// Puts another configuration file in the place of its own, whole.
     pub fn write(&self, text: &str) -> Result<()> {
-        fs::write(&self.file, text).context("write doorkeeper's configuration")
+        let new = self.file.with_extension("new");
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &self.file)).context("write doorkeeper's configuration")
     }
 
     /// Its configuration file.
