@@ -52,12 +52,10 @@ pub struct Changes {
 impl Changes {
     /// Whether connections to the backend may be made otherwise than before.
     pub fn touches_the_backend(&self) -> bool {
-        let may = |key: &&String| {
-            Key::find(key).is_some_and(|row| row.group == keys::BACKEND_BOOTSTRAP_SERVERS.group)
-                || key.ends_with(keys::SASL_JAAS_CONFIG.name)
-                || *key == keys::JAAS_FILE.name
-        };
-        self.keys.iter().any(|key| may(&key))
+        let of_backend = |key: &String| key.starts_with("backend.") || *key == keys::JAAS_FILE.name;
+        // Where `backend.` keys are left out, the listener between brokers has them.
+        let of_listener = |key: &String| key.ends_with(keys::SASL_JAAS_CONFIG.name) || key.contains("ssl.");
+        self.keys.iter().any(|key| of_backend(key) || of_listener(key))
     }
 }
 

@@ -45,7 +45,9 @@ fn section(key: &Key) -> String {
         Default::Required => "none, it must be set".into(),
     };
     let limits = match key.kind {
-        Kind::Int(i32::MIN) | Kind::Long(i64::MIN) | Kind::Text | Kind::List | Kind::Password => String::new(),
+        Kind::Int(i32::MIN) | Kind::Long(i64::MIN) | Kind::Bool | Kind::Text | Kind::List | Kind::Password => {
+            String::new()
+        }
         Kind::Int(min) => format!(", at least {min}"),
         Kind::Long(min) => format!(", at least {min}"),
         Kind::Choice(choices) => format!(", one of {}", choices.join(", ")),

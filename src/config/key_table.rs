@@ -1,7 +1,7 @@
 //! Every key that doorkeeper honours, once. `docs/configuration.md` is generated from here.
 
 use super::keys::Default::{Derived, Fixed, Required, Unset};
-use super::keys::Kind::{Choice, Int, List, Long, Password, Text};
+use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
 use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 
@@ -70,56 +70,60 @@ keys! {
          `connections.max.idle.ms`.";
 }
 "TLS" {
-    SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, false,
+    SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, true,
         "The file with a listener's private key and certificates. Each listener of protocol SSL or SASL_SSL needs a key store, by \
          this key or by `ssl.keystore.key`: Kafka starts without and then fails every handshake.";
-    SSL_KEYSTORE_TYPE = "ssl.keystore.type", Text, Fixed("JKS"), Listener, false,
+    SSL_KEYSTORE_TYPE = "ssl.keystore.type", Text, Fixed("JKS"), Listener, true,
         "`PEM` (private key and certificates in one file), `PKCS12` or `JKS`. Of the last two the file's content decides, as in \
          Java.";
-    SSL_KEYSTORE_PASSWORD = "ssl.keystore.password", Password, Unset, Listener, false,
+    SSL_KEYSTORE_PASSWORD = "ssl.keystore.password", Password, Unset, Listener, true,
         "The password of the key store; not for type PEM.";
-    SSL_KEY_PASSWORD = "ssl.key.password", Password, Derived("the key store's password"), Listener, false,
+    SSL_KEY_PASSWORD = "ssl.key.password", Password, Derived("the key store's password"), Listener, true,
         "The password of the private key. With type PEM it must be set exactly if the key is encrypted.";
-    SSL_KEYSTORE_KEY = "ssl.keystore.key", Password, Unset, Listener, false,
+    SSL_KEYSTORE_KEY = "ssl.keystore.key", Password, Unset, Listener, true,
         "The private key itself, PKCS#8 in PEM, instead of a file; type PEM only. Blanks may stand for the newlines, so that it \
          fits in one line.";
-    SSL_KEYSTORE_CERTIFICATE_CHAIN = "ssl.keystore.certificate.chain", Password, Unset, Listener, false,
+    SSL_KEYSTORE_CERTIFICATE_CHAIN = "ssl.keystore.certificate.chain", Password, Unset, Listener, true,
         "The certificates that belong to `ssl.keystore.key`, the key's own first, in PEM.";
-    SSL_TRUSTSTORE_LOCATION = "ssl.truststore.location", Text, Unset, Listener, false,
+    SSL_TRUSTSTORE_LOCATION = "ssl.truststore.location", Text, Unset, Listener, true,
         "The file with the authorities from which clients' certificates must come. Without it and without \
          `ssl.truststore.certificates`, the operating system's authorities are trusted.";
-    SSL_TRUSTSTORE_TYPE = "ssl.truststore.type", Text, Fixed("JKS"), Listener, false,
+    SSL_TRUSTSTORE_TYPE = "ssl.truststore.type", Text, Fixed("JKS"), Listener, true,
         "`PEM`, `PKCS12` or `JKS`. Of the last two the file's content decides, as in Java.";
-    SSL_TRUSTSTORE_PASSWORD = "ssl.truststore.password", Password, Unset, Listener, false,
+    SSL_TRUSTSTORE_PASSWORD = "ssl.truststore.password", Password, Unset, Listener, true,
         "The password of the trust store; not for type PEM. Without it the integrity of the store is not checked.";
-    SSL_TRUSTSTORE_CERTIFICATES = "ssl.truststore.certificates", Password, Unset, Listener, false,
+    SSL_TRUSTSTORE_CERTIFICATES = "ssl.truststore.certificates", Password, Unset, Listener, true,
         "The trusted certificates themselves, in PEM, instead of a file; type PEM only.";
-    SSL_CRL_LOCATION = "ssl.crl.location", List, Fixed(""), Listener, false,
+    SSL_CRL_LOCATION = "ssl.crl.location", List, Fixed(""), Listener, true,
         "Not a Kafka key. Files with certificate revocation lists, PEM or DER, separated by commas. A certificate that one of them \
          revokes is refused; one whose issuer has no list here passes.";
-    SSL_CLIENT_AUTH = "ssl.client.auth", Choice(&["required", "requested", "none"]), Fixed("none"), Listener, false,
+    SSL_CLIENT_AUTH = "ssl.client.auth", Choice(&["required", "requested", "none"]), Fixed("none"), Listener, true,
         "Whether clients must show a certificate. `requested`: a client without one is `User:ANONYMOUS`, one with a bad \
          certificate is refused. On a listener of protocol SASL_SSL only the form with the listener's prefix has an effect, as in \
          Kafka.";
-    SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, false,
+    SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, true,
         "The versions of TLS: `TLSv1.2`, `TLSv1.3` or both. Older ones are refused at start. Empty means both.";
-    SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, false,
+    SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, true,
         "The cipher suites by their Java names, the preferred first. Empty means all that there are: \
          TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 for TLS 1.3; \
          TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_256_GCM_SHA384,AES_128_GCM_SHA256,CHACHA20_POLY1305_SHA256} for TLS 1.2.";
-    SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, false,
+    SSL_ALLOW_DN_CHANGES = "ssl.allow.dn.changes", Bool, Fixed("false"), Listener, true,
+        "Whether a key store that is replaced while the server runs may name another subject than before.";
+    SSL_ALLOW_SAN_CHANGES = "ssl.allow.san.changes", Bool, Fixed("false"), Listener, true,
+        "Whether a key store that is replaced while the server runs may lack alternative names that it had before.";
+    SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, true,
         "Towards the backend, where it is spoken to as between brokers: `https` verifies that the certificate is for the host \
          name that was dialled; empty leaves that out. Clients' host names are never verified.";
-    SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, false,
+    SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, true,
         "Only checked: `ssl.enabled.protocols` decides.";
-    SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, false,
+    SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, true,
         "Must not be set: a class of your own would verify certificates otherwise than this front does.";
-    SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, false, "Without effect, with a warning: there is no Java here.";
-    SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, false,
+    SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, true, "Without effect, with a warning: there is no Java here.";
+    SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
-    SSL_KEYMANAGER_ALGORITHM = "ssl.keymanager.algorithm", Text, Unset, Listener, false,
+    SSL_KEYMANAGER_ALGORITHM = "ssl.keymanager.algorithm", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
-    SSL_TRUSTMANAGER_ALGORITHM = "ssl.trustmanager.algorithm", Text, Unset, Listener, false,
+    SSL_TRUSTMANAGER_ALGORITHM = "ssl.trustmanager.algorithm", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
 }
 "Connections" {
@@ -131,7 +135,7 @@ keys! {
          allowed only with `max.connections.per.ip.overrides`.";
     MAX_CONNECTIONS_PER_IP_OVERRIDES = "max.connections.per.ip.overrides", List, Fixed(""), Broker, true,
         "Other limits for single addresses: `host:count`, separated by commas, cut at the last colon, so IPv6 addresses \
-         work. Host names are resolved at start.";
+         work. Host names are resolved at start and at each reload.";
     MAX_CONNECTION_CREATION_RATE = "max.connection.creation.rate", Int(0), Fixed("2147483647"), Listener, true,
         "The most new connections per second, over all listeners, or with a listener's prefix on that listener.";
     CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, true,
@@ -185,42 +189,42 @@ keys! {
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
 }
 "TLS towards the backend" {
-    BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, true,
         "The file with the authorities from which the brokers' certificates must come. Where `backend.security.protocol` is not \
          set, each `backend.ssl.` key that is left out is taken from the listener between brokers, as a broker would; a key store \
          or a trust store is taken from one of the two as a whole.";
-    BACKEND_SSL_TRUSTSTORE_TYPE = "backend.ssl.truststore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.truststore.type`.";
-    BACKEND_SSL_TRUSTSTORE_PASSWORD = "backend.ssl.truststore.password", Password, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_TYPE = "backend.ssl.truststore.type", Text, Fixed("JKS"), Broker, true, "As `ssl.truststore.type`.";
+    BACKEND_SSL_TRUSTSTORE_PASSWORD = "backend.ssl.truststore.password", Password, Unset, Broker, true,
         "As `ssl.truststore.password`.";
-    BACKEND_SSL_TRUSTSTORE_CERTIFICATES = "backend.ssl.truststore.certificates", Password, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_CERTIFICATES = "backend.ssl.truststore.certificates", Password, Unset, Broker, true,
         "As `ssl.truststore.certificates`.";
-    BACKEND_SSL_CRL_LOCATION = "backend.ssl.crl.location", List, Fixed(""), Broker, false,
+    BACKEND_SSL_CRL_LOCATION = "backend.ssl.crl.location", List, Fixed(""), Broker, true,
         "Not a Kafka key. As `ssl.crl.location`, for the brokers' certificates.";
     BACKEND_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "backend.ssl.endpoint.identification.algorithm", Text, Fixed("https"), Broker,
-        false,
+        true,
         "`https`: a broker's certificate must be for the host name that was dialled. Empty leaves that out, with a warning at each \
          start.";
-    BACKEND_SSL_KEYSTORE_LOCATION = "backend.ssl.keystore.location", Text, Unset, Broker, false,
+    BACKEND_SSL_KEYSTORE_LOCATION = "backend.ssl.keystore.location", Text, Unset, Broker, true,
         "The file with this front's own key and certificates, for brokers that ask for them.";
-    BACKEND_SSL_KEYSTORE_TYPE = "backend.ssl.keystore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.keystore.type`.";
-    BACKEND_SSL_KEYSTORE_PASSWORD = "backend.ssl.keystore.password", Password, Unset, Broker, false, "As `ssl.keystore.password`.";
-    BACKEND_SSL_KEY_PASSWORD = "backend.ssl.key.password", Password, Derived("the key store's password"), Broker, false,
+    BACKEND_SSL_KEYSTORE_TYPE = "backend.ssl.keystore.type", Text, Fixed("JKS"), Broker, true, "As `ssl.keystore.type`.";
+    BACKEND_SSL_KEYSTORE_PASSWORD = "backend.ssl.keystore.password", Password, Unset, Broker, true, "As `ssl.keystore.password`.";
+    BACKEND_SSL_KEY_PASSWORD = "backend.ssl.key.password", Password, Derived("the key store's password"), Broker, true,
         "As `ssl.key.password`.";
-    BACKEND_SSL_KEYSTORE_KEY = "backend.ssl.keystore.key", Password, Unset, Broker, false, "As `ssl.keystore.key`.";
-    BACKEND_SSL_KEYSTORE_CERTIFICATE_CHAIN = "backend.ssl.keystore.certificate.chain", Password, Unset, Broker, false,
+    BACKEND_SSL_KEYSTORE_KEY = "backend.ssl.keystore.key", Password, Unset, Broker, true, "As `ssl.keystore.key`.";
+    BACKEND_SSL_KEYSTORE_CERTIFICATE_CHAIN = "backend.ssl.keystore.certificate.chain", Password, Unset, Broker, true,
         "As `ssl.keystore.certificate.chain`.";
-    BACKEND_SSL_ENABLED_PROTOCOLS = "backend.ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Broker, false,
+    BACKEND_SSL_ENABLED_PROTOCOLS = "backend.ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Broker, true,
         "As `ssl.enabled.protocols`.";
-    BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, false, "As `ssl.cipher.suites`.";
-    BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, false, "As `ssl.protocol`.";
-    BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, false,
+    BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, true, "As `ssl.cipher.suites`.";
+    BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, true, "As `ssl.protocol`.";
+    BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, true,
         "As `ssl.engine.factory.class`: must not be set.";
-    BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, false, "Without effect, with a warning.";
-    BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, false,
+    BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, true, "Without effect, with a warning.";
+    BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, true,
         "Without effect, with a warning.";
-    BACKEND_SSL_KEYMANAGER_ALGORITHM = "backend.ssl.keymanager.algorithm", Text, Unset, Broker, false,
+    BACKEND_SSL_KEYMANAGER_ALGORITHM = "backend.ssl.keymanager.algorithm", Text, Unset, Broker, true,
         "Without effect, with a warning.";
-    BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, false,
+    BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, true,
         "Without effect, with a warning.";
 }
 "Process" {

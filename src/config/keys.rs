@@ -10,6 +10,8 @@ pub enum Kind {
     Int(i32),
     /// A 64-bit integer of at least this.
     Long(i64),
+    /// `true` or `false`, in any case.
+    Bool,
     /// Any text.
     Text,
     /// One of these, in exactly this case.
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Self::Int(_) => "int",
             Self::Long(_) => "long",
+            Self::Bool => "boolean",
             Self::Text | Self::Choice(_) => "string",
             Self::List => "list",
             Self::Password => "password",

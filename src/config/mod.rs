@@ -102,8 +102,9 @@ fn load_bytes(
 fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
     let map = endpoints::read_protocol_map(reader);
     let endpoints = endpoints::read_endpoints(reader, &map);
-    unused::warn(reader, &endpoints);
     let backend = backend::build(reader, logins, &map, &endpoints);
+    let backend_has_tls = backend.as_ref().is_some_and(|backend| backend.security.tls.is_some());
+    unused::warn(reader, &endpoints, backend_has_tls);
     let listeners = listeners::build(reader, logins, endpoints);
     let limits = limits::connection_limits(reader);
     let socket = limits::socket_options(reader);

@@ -125,6 +125,19 @@ impl<'a> Reader<'a> {
         u64::try_from(self.number(key, found)).ok().map(Duration::from_millis)
     }
 
+    /// `true` or `false`; anything else is reported.
+    pub fn boolean(&mut self, found: &Found<'_>) -> Option<bool> {
+        let text = found.text();
+        let value = [true, false].into_iter().find(|value| text.eq_ignore_ascii_case(&value.to_string()));
+        if value.is_none() {
+            let (shown, key) = (found.shown(), &found.key);
+            let problem =
+                format!("Invalid value {shown} for configuration {key}: Expected value to be either true or false");
+            self.error(found, problem);
+        }
+        value
+    }
+
     /// A value that must be one of the row's choices.
     pub fn choice(&mut self, key: &Key, found: &Found<'a>) -> Option<&'a str> {
         let Kind::Choice(choices) = key.kind else { return None };

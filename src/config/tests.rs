@@ -94,7 +94,7 @@ fn a_sasl_listener_loads_with_kafkas_defaults() {
     assert_eq!(config.limits.max_connection_creation_rate, 2_147_483_647);
     let backend = &config.backend;
     assert_eq!(backend.bootstrap_servers, [HostPort { host: "kafka".into(), port: 9092 }]);
-    assert!(matches!(backend.security, BackendSecurity::Plaintext));
+    assert!(backend.security.tls.is_none() && backend.security.sasl.is_none());
     assert_eq!(backend.client_id, "doorkeeper");
     assert_eq!(millis(backend.connection_setup_timeout), 10_000);
     assert_eq!(millis(backend.metadata_max_age), 60_000);
@@ -127,4 +127,5 @@ mod changes;
 mod files;
 mod listeners;
 mod login;
+mod tls;
 mod unused;

@@ -48,6 +48,8 @@ pub(super) fn listener(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option<L
     let place = Place::Listener(name);
     let told = reader.errors.len();
     let client_auth = read_client_auth(reader, endpoint);
+    let allow_dn_changes = read_flag(reader, &place, &keys::SSL_ALLOW_DN_CHANGES);
+    let allow_san_changes = read_flag(reader, &place, &keys::SSL_ALLOW_SAN_CHANGES);
     let common = Common::read(reader, &place)?;
     if common.keystore.is_none() && reader.errors.len() == told {
         let key = format!("{}{}", name.key_prefix(), keys::SSL_KEYSTORE_LOCATION.name);
@@ -63,7 +65,17 @@ pub(super) fn listener(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option<L
     }
     let Common { keystore, truststore, crls, versions, cipher_suites } = common;
     let (keystore, client_auth) = (keystore?, client_auth?);
-    Some(ListenerTlsConfig { listener: name.clone(), keystore, truststore, crls, client_auth, versions, cipher_suites })
+    Some(ListenerTlsConfig {
+        listener: name.clone(),
+        keystore,
+        truststore,
+        crls,
+        client_auth,
+        versions,
+        cipher_suites,
+        allow_dn_changes: allow_dn_changes?,
+        allow_san_changes: allow_san_changes?,
+    })
 }
 
 /// TLS towards the backend. `between_brokers` is the listener whose settings stand in for those that `backend.` does not give.
@@ -247,6 +259,11 @@ fn read_type(reader: &mut Reader<'_>, place: &Place<'_>, key: &Key) -> Option<St
 
 fn type_name(reader: &Reader<'_>, place: &Place<'_>, key: &Key) -> String {
     place.find(reader, key).map(|found| found.shown().to_owned()).unwrap_or_default()
+}
+
+fn read_flag(reader: &mut Reader<'_>, place: &Place<'_>, key: &Key) -> Option<bool> {
+    let found = place.find(reader, key)?;
+    reader.boolean(&found)
 }
 
 fn read_crls(reader: &mut Reader<'_>, place: &Place<'_>) -> Vec<Located<PathBuf>> {

@@ -1,5 +1,6 @@
 //! The TLS settings of a listener and of the backend. Paths and values as configured: nothing has been read from a file yet.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::types::ListenerName;
@@ -35,6 +36,10 @@ pub struct ListenerTlsConfig {
     pub versions: TlsVersions,
     /// `ssl.cipher.suites` in JSSE's names; `None` is all that we have.
     pub cipher_suites: Option<Located<Vec<String>>>,
+    /// `ssl.allow.dn.changes`: a key store that is replaced may name another subject.
+    pub allow_dn_changes: bool,
+    /// `ssl.allow.san.changes`: a key store that is replaced may lack alternative names that it had.
+    pub allow_san_changes: bool,
 }
 
 /// TLS towards the backend.
@@ -83,6 +88,16 @@ pub enum StoreType {
     Pkcs12,
     /// PEM (RFC 7468).
     Pem,
+}
+
+impl fmt::Display for StoreType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jks => "JKS",
+            Self::Pkcs12 => "PKCS12",
+            Self::Pem => "PEM",
+        })
+    }
 }
 
 /// A key with its certificates.

@@ -63,23 +63,29 @@ pub(super) fn shown_key(key: &str) -> &str {
 }
 
 /// Warns of each explicit key without effect; never shows a value.
-pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint]) {
+pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool) {
     let explicit = reader.settings.iter().filter(|(_, setting)| setting.explicit);
     let mut warnings = Vec::new();
     for (key, setting) in explicit {
-        if let Some(why) = why_unused(reader, endpoints, key) {
+        if let Some(why) = why_unused(reader, endpoints, backend_has_tls, key) {
             warnings.push(format!("{} ({}): {why}", shown_key(key), setting.origin));
         }
     }
     reader.warnings.extend(warnings);
 }
 
-fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], key: &str) -> Option<String> {
+fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool, key: &str) -> Option<String> {
     if let Some(rest) = key.strip_prefix("listener.name.") {
         return why_listener_key_unused(reader, endpoints, rest);
     }
     if key.starts_with("config.providers.") && (key.ends_with(".class") || key.contains(".param.")) {
         return None;
+    }
+    if key.starts_with("backend.ssl.") && !backend_has_tls && Key::find(key).is_some() {
+        return Some("has no effect: the security protocol towards the backend has no TLS".into());
+    }
+    if key.starts_with("ssl.") && !backend_has_tls && !endpoints.iter().any(|endpoint| endpoint.protocol.has_tls()) {
+        return Some("has no effect: neither a listener nor the backend has TLS".into());
     }
     match Key::find(key).map(|row| row.scope) {
         Some(Scope::Broker | Scope::Listener) => return None,
@@ -125,6 +131,9 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
     let Some((_, endpoint, key)) = fitting.max_by_key(|(length, ..)| *length) else {
         return Some("has no effect: there is no listener of that name (in keys names are lower case)".into());
     };
+    if key.starts_with("ssl.") && !endpoint.protocol.has_tls() {
+        return Some(format!("has no effect: listener {} has no TLS", endpoint.name));
+    }
     if let Some(row) = Key::find(key) {
         return match row.scope {
             Scope::Listener | Scope::ListenerOnly => None,

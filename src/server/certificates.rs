@@ -6,10 +6,11 @@ use std::time::Duration;
 use x509_cert::der::DateTime;
 
 use super::Server;
-use super::watch::{Change, Material, Watch, may_follow, now};
+use super::listeners::Running;
+use super::watch::{Change, Material, Watch};
 use crate::config::ListenerName;
 use crate::observe::{ReloadOutcome, ReloadSubject};
-use crate::tls::{CertificateInfo, ClientTls};
+use crate::tls::ClientTls;
 
 impl Server {
     /// What the watcher has found: the good serves all handshakes from now on, the bad is refused.
@@ -59,22 +60,19 @@ impl Server {
     /// A certificate that would be refused when it changes on disk refuses a reload too.
     pub(super) fn check_certificates(&self, new: &Watch) -> Result<(), String> {
         for material in new.materials() {
-            let old = self.certificates(material.listener());
-            may_follow(old.as_deref(), material.certificates(), now())
-                .map_err(|problem| format!("{}: {problem}", owner(material.listener())))?;
+            let old = match material {
+                Material::Listener(settings, _) => {
+                    let running = self.listeners.iter().find(|running| *running.name() == settings.listener);
+                    running.and_then(Running::tls).map(|tls| Material::Listener(settings.clone(), tls))
+                }
+                Material::Backend(settings, _) => {
+                    self.backend_tls.clone().map(|tls| Material::Backend(settings.clone(), tls))
+                }
+            };
+            let may = material.may_follow(old.as_ref());
+            may.map_err(|problem| format!("{}: {problem}", owner(material.listener())))?;
         }
         Ok(())
-    }
-
-    /// What is in use now; `None` for a listener that is new.
-    fn certificates(&self, listener: Option<&ListenerName>) -> Option<Vec<CertificateInfo>> {
-        match listener {
-            Some(name) => {
-                let running = self.listeners.iter().find(|running| running.name() == name)?;
-                running.tls().map(|tls| tls.certificates().to_vec())
-            }
-            None => self.backend_tls.as_ref().map(|tls| tls.certificates().to_vec()),
-        }
     }
 }
 

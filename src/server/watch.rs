@@ -114,14 +114,22 @@ impl Material {
             }
         };
         let new = new.map_err(|error| error.to_string())?;
-        may_follow(Some(self.certificates()), new.certificates(), now())?;
+        new.may_follow(Some(self))?;
         Ok(new)
+    }
+
+    /// Whether it may be used from now on, in the place of `old` or as the first of a new listener: Kafka's rules for names
+    /// (`ssl.allow.dn.changes`, `ssl.allow.san.changes`), and ours for time.
+    pub(super) fn may_follow(&self, old: Option<&Self>) -> Result<(), String> {
+        if let (Self::Listener(_, new), Some(Self::Listener(_, old))) = (self, old) {
+            new.may_replace(old).map_err(|error| error.to_string())?;
+        }
+        are_valid(old.map(Self::certificates), self.certificates(), now())
     }
 }
 
-/// Whether a certificate may take another's place, or be the first, while the server runs. A start takes an expired one, because
-/// the others may still be of use; a change to one is a mistake.
-pub(super) fn may_follow(old: Option<&[CertificateInfo]>, new: &[CertificateInfo], now: i64) -> Result<(), String> {
+/// A start takes a certificate that has expired, because the other listeners may still be of use; a change to one is a mistake.
+fn are_valid(old: Option<&[CertificateInfo]>, new: &[CertificateInfo], now: i64) -> Result<(), String> {
     for certificate in new.iter().filter(|certificate| certificate.store == Store::Keystore) {
         if old.is_some_and(|old| old.contains(certificate)) {
             continue;
@@ -138,7 +146,7 @@ pub(super) fn may_follow(old: Option<&[CertificateInfo]>, new: &[CertificateInfo
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> i64 {
+fn now() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,33 +1,64 @@
+//! TLS towards the backend.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::sign::SingleCertAndKey;
 
-use super::error::{Owner, TlsError};
-use super::{CertificateInfo, Material, trust};
+use super::error::TlsError;
+use super::identity::Identity;
+use super::material::{Material, Place};
+use super::nameless::NamelessVerifier;
+use super::{CertificateInfo, suites, trust};
 use crate::config::BackendTlsConfig;
 
 /// TLS towards the backend, as its files were when they were read.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
-    read: Material,
+    material: Material,
 }
 
 impl ClientTls {
     /// Reads and checks everything that `settings` name. Reads files: not for an async worker.
     pub fn load(settings: &BackendTlsConfig) -> Result<Self, TlsError> {
-        let owner = Owner("backend".into());
-        let mut read = Material::default();
-        let roots = settings.truststore.as_ref().map(|store| trust::load(&owner, store, &mut read)).transpose()?;
-        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the default provider has suites for the default versions");
-        let mut config =
-            builder.with_root_certificates(roots.unwrap_or_else(RootCertStore::empty)).with_no_client_auth();
+        let mut material = Material::new("backend");
+        let identity = settings.keystore.as_ref().map(|store| Identity::load(store, &mut material)).transpose()?;
+        let (provider, versions) = suites::provider(settings.versions, settings.cipher_suites.as_ref(), &material)?;
+        let provider = Arc::new(provider);
+        let roots = trust::roots(settings.truststore.as_ref(), &mut material)?;
+        let crls = trust::crls(&settings.crls, &mut material)?;
+        let place = match settings.crls.first() {
+            Some(crl) => Place::new(crl, ""),
+            None => Place { key: "backend.ssl.truststore.location", origin: "not set", what: String::new() },
+        };
+        // A certificate whose issuer has no list here passes.
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .with_crls(crls)
+            .allow_unknown_revocation_status()
+            .build()
+            .map_err(|error| material.error(&place, error.to_string()))?;
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&versions);
+        let builder = builder.map_err(|error| material.error(&place, error.to_string()))?;
+        let builder = if settings.verify_host_name {
+            builder.with_webpki_verifier(verifier)
+        } else {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(NamelessVerifier(verifier)))
+        };
+        let mut config = match identity.and_then(|identity| identity.first()) {
+            Some(key) => {
+                // rustls keeps no public way from a shared key; the chain and the key itself are shared all the same.
+                let key = rustls::sign::CertifiedKey::clone(&key);
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+            }
+            None => builder.with_no_client_auth(),
+        };
         config.enable_secret_extraction = true;
-        Ok(Self { config: Arc::new(config), read })
+        // Each connection verifies the broker anew: an expired or revoked certificate does not come back by resumption.
+        config.resumption = Resumption::disabled();
+        Ok(Self { config: Arc::new(config), material })
     }
 
     /// What handshakes go by.
@@ -37,16 +68,16 @@ impl ClientTls {
 
     /// The certificates that were read.
     pub fn certificates(&self) -> &[CertificateInfo] {
-        &self.read.certificates
+        &self.material.certificates
     }
 
     /// The files that were read.
     pub fn files(&self) -> &[PathBuf] {
-        &self.read.files
+        &self.material.files
     }
 
-    /// What the operator should know: one line each.
+    /// What the operator should know: one line each, with the key.
     pub fn warnings(&self) -> &[String] {
-        &self.read.warnings
+        &self.material.warnings
     }
 }

@@ -1,7 +1,5 @@
 use std::fmt;
 
-use crate::config::Located;
-
 /// Why TLS cannot be set up as configured. Never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError {
@@ -23,14 +21,3 @@ impl fmt::Display for TlsError {
 }
 
 impl std::error::Error for TlsError {}
-
-/// Whose TLS is being built, for the errors.
-#[derive(Clone, Debug)]
-pub(super) struct Owner(pub String);
-
-impl Owner {
-    pub fn error<T>(&self, at: &Located<T>, problem: impl Into<String>) -> TlsError {
-        let (owner, key, origin) = (self.0.clone(), at.key.clone(), at.origin.clone());
-        TlsError { owner, key, origin, problem: problem.into() }
-    }
-}

@@ -1,66 +1,159 @@
-//! Private keys with their certificates: what a key store gives.
+//! Private keys with their certificates: what a key store gives, and which of them a client is shown.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use zeroize::Zeroizing;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::{CipherSuite, SignatureAlgorithm};
 
-use super::certificate;
-use super::error::{Owner, TlsError};
-use super::{Material, Store, pem};
-use crate::config::{KeystoreConfig, Located};
+use super::error::TlsError;
+use super::material::{Material, Place, password, shown, text};
+use super::{certificate, pem, pkcs12, private_key};
+use crate::config::{KeystoreConfig, StoreType};
+use crate::secret::Secret;
 
-/// Reads the key store.
-pub(super) fn load(owner: &Owner, config: &KeystoreConfig, read: &mut Material) -> Result<Arc<CertifiedKey>, TlsError> {
-    let (key_text, chain_text, at) = match config {
-        KeystoreConfig::File { location, .. } => {
-            let bytes = read_file(owner, location, read)?;
-            let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-            (text.clone(), text, Located { value: (), ..unit(location) })
+/// The keys of a store, at most one of each kind, elliptic curves first: they cost the least.
+#[derive(Debug)]
+pub(super) struct Identity(Vec<Arc<CertifiedKey>>);
+
+impl Identity {
+    /// Reads the key store.
+    pub fn load(config: &KeystoreConfig, material: &mut Material) -> Result<Self, TlsError> {
+        match config {
+            KeystoreConfig::Inline { key, certificate_chain, key_password } => {
+                let what = "Invalid PEM keystore configs";
+                let places = (Place::new(key, what), Place::new(certificate_chain, what));
+                let (key, chain) = (text(key.value.expose()), text(certificate_chain.value.expose()));
+                Self::from_pem(&key, &chain, key_password.as_ref(), &places, material)
+            }
+            KeystoreConfig::File { store_type: StoreType::Pem, location, key_password, .. } => {
+                let place = Place::new(location, format!("Failed to load PEM SSL keystore {}", shown(location)));
+                let content = text(&material.read_file(location, &place)?);
+                Self::from_pem(&content, &content, key_password.as_ref(), &(place.clone(), place), material)
+            }
+            KeystoreConfig::File { store_type, location, password: store_password, key_password } => {
+                let path = shown(location);
+                let what = format!("Failed to load SSL keystore {path} of type {store_type}");
+                let place = Place::new(location, what);
+                let bytes = material.read_file(location, &place)?;
+                let differs = |key: &Secret| store_password.as_ref().is_some_and(|store| !store.matches(key.expose()));
+                if key_password.as_ref().is_some_and(differs) {
+                    let problem = "ssl.key.password is not the store's password, but the keys of a PKCS12 store have none of their own";
+                    return Err(material.error(&place, problem));
+                }
+                let store_password = store_password.as_ref().map(password);
+                let archive = pkcs12::open(&bytes, store_password.as_ref().map(|p| p.as_str()), &path);
+                let archive = archive.map_err(|problem| material.error(&place, problem))?;
+                Self::from_store(&archive, &place, material)
+            }
         }
-        KeystoreConfig::Inline { key, certificate_chain, .. } => {
-            let text = |bytes: &[u8]| Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-            (text(key.value.expose()), text(certificate_chain.value.expose()), unit(key))
-        }
-    };
-    let key = pem::entries(&key_text)
-        .map_err(|problem| owner.error(&at, problem))?
-        .into_iter()
-        .find(|entry| entry.label == "PRIVATE KEY")
-        .ok_or_else(|| owner.error(&at, "No matching PRIVATE KEY entries in PEM file"))?;
-    let chain = certificates(&chain_text).map_err(|problem| owner.error(&at, problem))?;
-    let key = PrivateKeyDer::try_from(key.der.to_vec()).map_err(|problem| owner.error(&at, problem))?;
-    let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| owner.error(&at, error.to_string()))?;
-    for der in &chain {
-        read.certificates.extend(certificate::info(der, Store::Keystore));
     }
-    Ok(Arc::new(CertifiedKey::new(chain, key)))
+
+    fn from_pem(
+        key: &str,
+        chain: &str,
+        key_password: Option<&Secret>,
+        (key_place, chain_place): &(Place<'_>, Place<'_>),
+        material: &mut Material,
+    ) -> Result<Self, TlsError> {
+        let key_password = key_password.map(password);
+        let key = private_key::from_pem(key, key_password.as_ref().map(|p| p.as_str()));
+        let key = key.map_err(|problem| material.error(key_place, problem))?;
+        let chain = pem::certificates(chain).map_err(|problem| material.error(chain_place, problem))?;
+        if !chain.first().is_some_and(|leaf| is_for(leaf, &key)) {
+            let problem = "the first certificate does not belong to the private key";
+            return Err(material.error(chain_place, problem));
+        }
+        for der in &chain {
+            material.note_own(der, chain_place);
+        }
+        Ok(Self(vec![Arc::new(CertifiedKey::new(chain, key))]))
+    }
+
+    fn from_store(
+        archive: &p12_keystore::Pkcs12Archive,
+        place: &Place<'_>,
+        material: &mut Material,
+    ) -> Result<Self, TlsError> {
+        let mut keys: Vec<(String, Arc<CertifiedKey>)> = Vec::new();
+        for bag in &archive.keys {
+            let alias = bag.friendly_name.clone().unwrap_or_default();
+            let problem = |problem: &str| material.error(place, format!("entry '{}': {problem}", alias.escape_debug()));
+            let key = private_key::signing_key(&PrivatePkcs8KeyDer::from(bag.key.as_der()).into());
+            let key = key.map_err(|text| problem(&text))?;
+            let public_key = key.public_key().map(|key| key.to_vec()).unwrap_or_default();
+            let chain = pkcs12::chain(archive, bag, &public_key);
+            if chain.is_empty() {
+                return Err(problem("no certificate in the store belongs to the private key"));
+            }
+            keys.push((alias, Arc::new(CertifiedKey::new(chain, key))));
+        }
+        if keys.is_empty() {
+            return Err(material.error(place, "there is no private key in the store"));
+        }
+        // Java takes the first that fits in the order of a hash table; the order of the aliases can be relied on.
+        keys.sort_by_key(|(alias, key)| (rank(&key.key), alias.to_lowercase()));
+        let mut chosen: Vec<Arc<CertifiedKey>> = Vec::new();
+        for (alias, key) in keys {
+            if chosen.iter().any(|other| rank(&other.key) == rank(&key.key)) {
+                let alias = alias.escape_debug();
+                material.warn(place, format!("entry '{alias}' is not used: another of its kind comes before it"));
+                continue;
+            }
+            for der in &key.cert {
+                material.note_own(der, place);
+            }
+            chosen.push(key);
+        }
+        Ok(Self(chosen))
+    }
+
+    /// The one that is shown to a server that asks.
+    pub fn first(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.first().cloned()
+    }
+
+    /// The certificates of the keys, without their chains.
+    pub fn leaves(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        self.0.iter().filter_map(|key| key.cert.first())
+    }
+
+    /// Whether one of the keys can sign in a handshake with one of these suites.
+    pub fn can_use(&self, suites: impl Iterator<Item = CipherSuite> + Clone) -> bool {
+        self.0.iter().any(|key| suits(&key.key, suites.clone()))
+    }
 }
 
-pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let entries = pem::entries(text)?.into_iter().filter(|entry| entry.label == "CERTIFICATE");
-    let certificates: Vec<_> = entries.map(|entry| CertificateDer::from(entry.der.to_vec())).collect();
-    if certificates.is_empty() { Err("No matching CERTIFICATE entries in PEM file") } else { Ok(certificates) }
+impl ResolvesServerCert for Identity {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let fits = |key: &&Arc<CertifiedKey>| {
+            key.key.choose_scheme(hello.signature_schemes()).is_some()
+                && suits(&key.key, hello.cipher_suites().iter().copied())
+        };
+        // With one key there is nothing to choose: the handshake itself says what does not fit.
+        if let [only] = &self.0[..] { Some(only.clone()) } else { self.0.iter().find(fits).cloned() }
+    }
 }
 
-pub(super) fn unit<T>(at: &Located<T>) -> Located<()> {
-    Located { value: (), key: at.key.clone(), origin: at.origin.clone(), hidden: at.hidden }
+/// Whether the certificate is for the key.
+fn is_for(leaf: &CertificateDer<'_>, key: &Arc<dyn SigningKey>) -> bool {
+    key.public_key().is_some_and(|public| certificate::has_public_key(leaf, &public))
 }
 
-pub(super) fn read_file(
-    owner: &Owner,
-    at: &Located<std::path::PathBuf>,
-    read: &mut Material,
-) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    let path: &Path = &at.value;
-    read.files.push(path.to_owned());
-    let mut bytes = Zeroizing::new(Vec::new());
-    let result = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-    result.map_err(|error| owner.error(at, format!("{} cannot be read: {error}", path.display())))?;
-    Ok(bytes)
+fn rank(key: &Arc<dyn SigningKey>) -> u8 {
+    match key.algorithm() {
+        SignatureAlgorithm::ECDSA => 0,
+        SignatureAlgorithm::ED25519 => 1,
+        _ => 2,
+    }
+}
+
+/// In TLS 1.2 the suite says which kind of key signs; in TLS 1.3 any does (RFC 8446 section 4.4.2.2).
+fn suits(key: &Arc<dyn SigningKey>, mut suites: impl Iterator<Item = CipherSuite>) -> bool {
+    let other = if rank(key) == 2 { "TLS_ECDHE_ECDSA_" } else { "TLS_ECDHE_RSA_" };
+    suites.any(|suite| {
+        let name = suite.as_str().unwrap_or_default();
+        (name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_")) && !name.starts_with(other)
+    })
 }

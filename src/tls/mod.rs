@@ -7,11 +7,14 @@ mod certificate;
 mod client;
 mod error;
 mod identity;
+mod material;
+mod nameless;
 mod pem;
+mod pkcs12;
+mod private_key;
 mod server;
+mod suites;
 mod trust;
-
-use std::path::PathBuf;
 
 pub use client::ClientTls;
 pub use error::TlsError;
@@ -47,12 +50,4 @@ pub struct CertificateInfo {
     pub not_before: i64,
     /// When it expires, in seconds since 1970.
     pub not_after: i64,
-}
-
-/// What was read in order to build one side's TLS.
-#[derive(Clone, Debug, Default)]
-struct Material {
-    certificates: Vec<CertificateInfo>,
-    files: Vec<PathBuf>,
-    warnings: Vec<String>,
 }

@@ -1,49 +1,94 @@
+//! TLS of a listener.
+
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::server::WebPkiClientVerifier;
-use rustls::sign::SingleCertAndKey;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
-use super::error::{Owner, TlsError};
-use super::{CertificateInfo, Material, identity, trust};
-use crate::config::{ClientAuth, ListenerTlsConfig};
+use super::error::TlsError;
+use super::identity::Identity;
+use super::material::{Material, Place};
+use super::{CertificateInfo, certificate, suites, trust};
+use crate::config::{ClientAuth, KeystoreConfig, ListenerTlsConfig};
 
 /// TLS of one listener, as its files were when they were read.
 #[derive(Clone, Debug)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
-    read: Material,
+    material: Material,
+    identity: Arc<Identity>,
+    settings: ListenerTlsConfig,
 }
 
 impl ServerTls {
     /// Reads and checks everything that `settings` name. Reads files: not for an async worker.
     pub fn load(settings: &ListenerTlsConfig) -> Result<Self, TlsError> {
-        let owner = Owner(format!("listener {}", settings.listener));
-        let mut read = Material::default();
-        let identity = identity::load(&owner, &settings.keystore, &mut read)?;
-        let general = |error: rustls::Error| owner.error(&identity::unit(keystore_at(settings)), error.to_string());
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-        let builder = builder.map_err(general)?;
-        let roots = settings.truststore.as_ref().map(|store| trust::load(&owner, store, &mut read)).transpose()?;
-        let builder = match (settings.client_auth, roots) {
-            (ClientAuth::None, _) | (_, None) => builder.with_no_client_auth(),
-            (auth, Some(roots)) => {
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                let verifier = if auth == ClientAuth::Requested { verifier.allow_unauthenticated() } else { verifier };
-                let verifier = verifier
-                    .build()
-                    .map_err(|error| owner.error(&identity::unit(keystore_at(settings)), error.to_string()))?;
-                builder.with_client_cert_verifier(verifier)
-            }
+        let mut material = Material::new(format!("listener {}", settings.listener));
+        let identity = Arc::new(Identity::load(&settings.keystore, &mut material)?);
+        let (provider, versions) = suites::provider(settings.versions, settings.cipher_suites.as_ref(), &material)?;
+        let place = keystore_place(settings);
+        let usable = provider.cipher_suites.iter().filter(|suite| versions.contains(&suite.version()));
+        if !identity.can_use(usable.map(|suite| suite.suite())) {
+            let problem = "the private key fits none of the cipher suites and versions of this listener: every handshake would fail";
+            return Err(material.error(&place, problem));
+        }
+        let provider = Arc::new(provider);
+        let verifier = verifier(settings, &provider, &mut material)?;
+        let asks = verifier.is_some();
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions);
+        let builder = builder.map_err(|error| material.error(&place, error.to_string()))?;
+        let builder = match verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        let mut config = builder.with_cert_resolver(identity.clone());
+        // The bytes are encrypted by our own transport once the handshake is done.
         config.enable_secret_extraction = true;
-        config.ticketer = aws_lc_rs::Ticketer::new().map_err(general)?;
-        config.send_tls13_tickets = 1;
-        Ok(Self { config: Arc::new(config), read })
+        // Without a list of one's own the client's order holds: it knows which of them its processor is quick at.
+        config.ignore_client_order = settings.cipher_suites.is_some();
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        if !asks {
+            // A resumed session would bring back the client's certificate unseen, though it has expired since: only where there are
+            // none is there resumption. One ticket is what Java and librdkafka use of them.
+            let ticketer = aws_lc_rs::Ticketer::new();
+            config.ticketer = ticketer.map_err(|error| material.error(&place, error.to_string()))?;
+            config.send_tls13_tickets = 1;
+        }
+        Ok(Self { config: Arc::new(config), material, identity, settings: settings.clone() })
+    }
+
+    /// Whether this one may take the place of `old` while the server runs: Kafka's rules for a key store that is replaced, and what
+    /// `ssl.allow.dn.changes` and `ssl.allow.san.changes` leave out of them.
+    pub fn may_replace(&self, old: &Self) -> Result<(), TlsError> {
+        let (ours, theirs): (Vec<_>, Vec<_>) = (self.identity.leaves().collect(), old.identity.leaves().collect());
+        let place = keystore_place(&self.settings);
+        if !self.settings.allow_dn_changes {
+            if ours.len() != theirs.len() {
+                return Err(self
+                    .material
+                    .error(&place, "the new key store has another number of keys than the one in use"));
+            }
+            if ours.iter().zip(&theirs).any(|(new, old)| certificate::subject(new) != certificate::subject(old)) {
+                let problem = "the new certificate is for another subject than the one in use; ssl.allow.dn.changes=true allows it";
+                return Err(self.material.error(&place, problem));
+            }
+        }
+        let names = |leaves: &[&CertificateDer<'static>]| {
+            leaves.iter().flat_map(|der| certificate::alternative_names(der)).collect::<BTreeSet<_>>()
+        };
+
+        if !self.settings.allow_san_changes && !names(&ours).is_superset(&names(&theirs)) {
+            let problem =
+                "the new certificate lacks alternative names of the one in use; ssl.allow.san.changes=true allows it";
+            return Err(self.material.error(&place, problem));
+        }
+        Ok(())
     }
 
     /// What handshakes go by.
@@ -53,23 +98,57 @@ impl ServerTls {
 
     /// The certificates that were read.
     pub fn certificates(&self) -> &[CertificateInfo] {
-        &self.read.certificates
+        &self.material.certificates
     }
 
     /// The files that were read.
     pub fn files(&self) -> &[PathBuf] {
-        &self.read.files
+        &self.material.files
     }
 
-    /// What the operator should know: one line each.
+    /// What the operator should know: one line each, with the key.
     pub fn warnings(&self) -> &[String] {
-        &self.read.warnings
+        &self.material.warnings
     }
 }
 
-fn keystore_at(settings: &ListenerTlsConfig) -> &crate::config::Located<PathBuf> {
+fn keystore_place(settings: &ListenerTlsConfig) -> Place<'_> {
     match &settings.keystore {
-        crate::config::KeystoreConfig::File { location, .. } => location,
-        crate::config::KeystoreConfig::Inline { .. } => unreachable!(),
+        KeystoreConfig::File { location, .. } => Place::new(location, ""),
+        KeystoreConfig::Inline { key, .. } => Place::new(key, ""),
     }
+}
+
+/// Who looks at clients' certificates; nobody where they are not asked for any. The trust store is read in any case, as Kafka does,
+/// so that one that is broken shows before somebody relies on it.
+fn verifier(
+    settings: &ListenerTlsConfig,
+    provider: &Arc<CryptoProvider>,
+    material: &mut Material,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+    let asks = settings.client_auth != ClientAuth::None;
+    if !asks && settings.truststore.is_none() && settings.crls.is_empty() {
+        return Ok(None);
+    }
+    let roots = trust::roots(settings.truststore.as_ref(), material)?;
+    let crls = trust::crls(&settings.crls, material)?;
+    let sends_hints = trust::sends_hints(&roots);
+    // A certificate whose issuer has no list here passes.
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .with_crls(crls)
+        .allow_unknown_revocation_status();
+    if settings.client_auth == ClientAuth::Requested {
+        builder = builder.allow_unauthenticated();
+    }
+    if !sends_hints {
+        builder = builder.clear_root_hint_subjects();
+    }
+    let verifier = builder.build().map_err(|error| {
+        let place = match settings.crls.first() {
+            Some(crl) => Place::new(crl, ""),
+            None => Place { key: "ssl.truststore.location", origin: "not set", what: String::new() },
+        };
+        material.error(&place, error.to_string())
+    })?;
+    Ok(asks.then_some(verifier))
 }

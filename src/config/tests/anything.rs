@@ -55,10 +55,11 @@ fn value() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn loading_never_panics_and_never_shows_what_a_provider_gave(
+        protocol in select(&["SASL_PLAINTEXT", "SASL_SSL", "SSL"]),
         lines in proptest::collection::vec((select(full_keys()), value()), 0..8)
     ) {
-        let mut text = String::from(
-            "listeners=A://h:9192\nlistener.security.protocol.map=A:SASL_PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n\
+        let mut text = format!(
+            "listeners=A://h:9192\nlistener.security.protocol.map=A:{protocol}\nsasl.enabled.mechanisms=PLAIN\n\
              backend.bootstrap.servers=h:1\nconfig.providers=env\n\
              config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n",
         );

@@ -3,12 +3,11 @@ use super::*;
 const MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
 fn security(text: &str) -> String {
-    match good(text).config.backend.security {
-        BackendSecurity::Plaintext => "plaintext".into(),
-        BackendSecurity::SaslPlaintextPlain(PlainCredentials { username, password }) => {
-            format!("{username}/{}", String::from_utf8_lossy(password.expose()))
-        }
-    }
+    let BackendSecurity { tls, sasl } = good(text).config.backend.security;
+    let login = sasl.map_or("no login".into(), |PlainCredentials { username, password }| {
+        format!("{username}/{}", String::from_utf8_lossy(password.expose()))
+    });
+    format!("{}{login}", if tls.is_some() { "tls, " } else { "" })
 }
 
 #[test]
@@ -31,7 +30,7 @@ fn the_address_must_be_set_and_well_formed() {
 
 #[test]
 fn logs_in_as_a_broker_would() {
-    assert_eq!(security(""), "plaintext");
+    assert_eq!(security(""), "no login");
     let jaas = format!("{MODULE} required username=\"broker\" password=\"pw\";");
 
     let by_protocol = format!(
@@ -39,7 +38,7 @@ fn logs_in_as_a_broker_would() {
          listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}"
     );
     assert_eq!(security(&by_protocol), "broker/pw");
-    assert_eq!(security(&format!("{by_protocol}\nbackend.security.protocol=PLAINTEXT")), "plaintext");
+    assert_eq!(security(&format!("{by_protocol}\nbackend.security.protocol=PLAINTEXT")), "no login");
     let own = format!("{by_protocol}\nbackend.sasl.jaas.config={MODULE} required username=own password=\"x\";");
     assert_eq!(security(&own), "own/x");
 
@@ -60,19 +59,9 @@ fn logs_in_as_a_broker_would() {
 fn what_cannot_be_honoured_is_refused() {
     let cases = [
         (
-            "backend.security.protocol=SASL_SSL",
-            "backend.security.protocol (server.properties:1): this version speaks PLAINTEXT and SASL_PLAINTEXT to the \
-             backend, but the protocol would be SASL_SSL",
-        ),
-        (
             "backend.security.protocol=plaintext",
             "backend.security.protocol (server.properties:1): Invalid value plaintext for configuration \
              backend.security.protocol: String must be one of: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL",
-        ),
-        (
-            "security.inter.broker.protocol=SSL",
-            "security.inter.broker.protocol (server.properties:1): this version speaks PLAINTEXT and SASL_PLAINTEXT to the \
-             backend, but the protocol would be SSL, as between brokers; set backend.security.protocol",
         ),
         (
             "backend.security.protocol=SASL_PLAINTEXT",
@@ -85,9 +74,9 @@ fn what_cannot_be_honoured_is_refused() {
              mechanism would be SCRAM-SHA-256",
         ),
         (
-            "backend.ssl.truststore.location=/x",
-            "backend.ssl.truststore.location (server.properties:1): this version speaks PLAINTEXT and SASL_PLAINTEXT with \
-             mechanism PLAIN to the backend, no TLS; expected no such key",
+            "backend.security.protocol=SASL_SSL",
+            "sasl.mechanism.inter.broker.protocol (default): this version speaks mechanism PLAIN to the backend, but the \
+             mechanism would be GSSAPI; set backend.sasl.mechanism",
         ),
         (
             "backend.sasl.login.class=a.B",

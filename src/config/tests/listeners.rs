@@ -241,21 +241,6 @@ fn node_ports_must_fit_and_not_collide() {
 }
 
 #[test]
-fn tls_listeners_are_refused_for_now() {
-    let told = errors("listeners=SSL://h:9192");
-    assert_eq!(
-        told,
-        [
-            "listeners (server.properties:1): listener SSL has security protocol SSL, but this version has no TLS yet; expected \
-          PLAINTEXT or SASL_PLAINTEXT"
-        ]
-    );
-    let told = errors(&SASL.replace("sasl_plaintext", "sasl_ssl").replace("SASL_PLAINTEXT", "SASL_SSL"));
-    assert_eq!(told.len(), 1);
-    assert!(told[0].contains("no TLS yet"), "{told:?}");
-}
-
-#[test]
 fn listener_prefix_wins_where_kafka_has_it() {
     let text = "listeners=PLAINTEXT://h:9192,B://h:9300\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT\n\
                 max.connections=10\nlistener.name.b.max.connections=3\nlistener.name.b.max.connection.creation.rate=4";

@@ -25,7 +25,15 @@ fn one_warning_per_key_without_effect() {
         ("sasl.kerberos.service.name=kafka", front),
         ("no.such.key=hunter2", "supplied but not used"),
         ("Listeners=x", "supplied but not used"),
-        ("ssl.keystore.password=hunter2", "has no effect: this version has no TLS"),
+        ("ssl.keystore.password=hunter2", "has no effect: neither a listener nor the backend has TLS"),
+        (
+            "backend.ssl.keystore.password=hunter2",
+            "has no effect: the security protocol towards the backend has no TLS",
+        ),
+        (
+            "backend.ssl.client.auth=required",
+            "supplied but not used: neither a client key of Kafka's nor one of doorkeeper's",
+        ),
         (
             "authorizer.class.name=x",
             "has no effect: this version does not authorize; the backend's own rules apply to the login of this front",
@@ -56,7 +64,7 @@ fn one_warning_per_key_without_effect() {
             "has no effect: there is no listener of that name (in keys names are lower case)",
         ),
         ("listener.name.sasl_plaintext.no.such=1", "supplied but not used"),
-        ("listener.name.sasl_plaintext.ssl.client.auth=required", "has no effect: this version has no TLS"),
+        ("listener.name.sasl_plaintext.ssl.client.auth=required", "has no effect: listener SASL_PLAINTEXT has no TLS"),
         (
             "listener.name.sasl_plaintext.sasl.jaas.config=hunter2",
             "has no effect without a mechanism's prefix between the listener's and the key",

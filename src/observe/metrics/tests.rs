@@ -17,7 +17,7 @@ fn backend() -> Arc<Topology> {
     let nowhere = HostPort { host: "127.0.0.1".into(), port: 9 };
     let config = BackendConfig {
         bootstrap_servers: vec![nowhere],
-        security: BackendSecurity::Plaintext,
+        security: BackendSecurity::default(),
         client_id: String::new(),
         connection_setup_timeout: Duration::from_secs(1),
         metadata_max_age: Duration::from_secs(1),
