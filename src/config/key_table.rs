@@ -116,7 +116,7 @@ keys! {
          name that was dialled; empty leaves that out. Clients' host names are never verified.";
     SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, true,
         "Only checked: `ssl.enabled.protocols` decides.";
-    SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, true,
+    SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, false,
         "Must not be set: a class of your own would verify certificates otherwise than this front does.";
     SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, true, "Without effect, with a warning: there is no Java here.";
     SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, true,
@@ -217,7 +217,7 @@ keys! {
         "As `ssl.enabled.protocols`.";
     BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, true, "As `ssl.cipher.suites`.";
     BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, true, "As `ssl.protocol`.";
-    BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, true,
+    BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, false,
         "As `ssl.engine.factory.class`: must not be set.";
     BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, true, "Without effect, with a warning.";
     BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, true,

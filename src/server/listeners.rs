@@ -122,6 +122,11 @@ impl Running {
         self.context.load_full()
     }
 
+    #[cfg(test)]
+    pub(super) fn limits(&self) -> String {
+        format!("{:?}", self.limiter)
+    }
+
     /// New rules for the connections to come. Ports, addresses and security protocol stay.
     pub(super) fn renew(
         &self,

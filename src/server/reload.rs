@@ -159,3 +159,7 @@ impl Server {
         self.common.metrics.reloaded(ReloadSubject::Configuration, outcome);
     }
 }
+
+#[cfg(test)]
+#[path = "reload_tests.rs"]
+mod tests;

@@ -202,6 +202,14 @@ impl Watcher {
         Self::Waiting(watch, next)
     }
 
+    #[cfg(test)]
+    pub(super) fn interval(&self) -> Option<Duration> {
+        match self {
+            Self::Waiting(watch, _) => Some(watch.interval),
+            Self::Looking(_) => None,
+        }
+    }
+
     /// What the next look that sees something has seen. May be dropped at any time, nothing is lost.
     pub(super) async fn next(&mut self) -> Vec<Change> {
         loop {
