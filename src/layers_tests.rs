@@ -9,16 +9,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
     ("socket", &[]),
+    ("stock", &[]),
+    ("transport", &["stock", "tls"]),
     ("principal", &[]),
     ("config", &["secret"]),
     ("listener", &["config", "socket"]),
-    ("tls", &["config", "secret"]),
+    ("tls", &["config", "secret", "stock"]),
     ("sasl", &["config", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
-    ("backend", &["config", "listener", "socket", "wire"]),
-    ("relay", &["backend", "listener", "sasl", "session", "wire"]),
-    ("observe", &["backend", "config", "listener", "principal", "relay", "sasl", "session"]),
-    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls"]),
+    ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
+    ("relay", &["backend", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    ("observe", &["backend", "config", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

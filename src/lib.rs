@@ -24,6 +24,8 @@ pub mod config;
 pub mod observe;
 pub mod secret;
 mod socket;
+mod stock;
+mod transport;
 pub mod wire;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod scratch;
 pub mod cluster;
 pub mod front;
 pub mod hostile;
+pub mod http;
 pub mod wire;
 
 pub mod compare;

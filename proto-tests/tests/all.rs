@@ -26,6 +26,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/observe.rs"]
+mod observe;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         reload::trials(),
         reliability::trials(),
         gate::trials(),
+        observe::trials(),
         hostile::trials(),
     ]
     .into_iter()

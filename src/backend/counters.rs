@@ -60,12 +60,14 @@ mod tests {
     fn each_error_is_counted_under_its_name() {
         let counters = Arc::new(BackendCounters::default());
         let io = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let tls = crate::tls::HandshakeError::Closed;
         let name = || String::from("broker");
         let errors = [
             ConnectError::UnknownNode(1),
             ConnectError::OtherCluster,
             ConnectError::Io(name(), io),
             ConnectError::Timeout(name()),
+            ConnectError::Tls(name(), tls),
             ConnectError::LoginRefused(name(), name()),
             ConnectError::Malformed(name()),
         ];

@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::ConnectError;
 use crate::config::BackendConfig;
+use crate::transport::Transport;
 use crate::wire::ErrorCode;
 use crate::wire::sasl::{self, AuthenticateResponse};
 
@@ -16,7 +16,7 @@ const HANDSHAKE_VERSION: i16 = 1;
 const AUTHENTICATE_VERSION: i16 = 1;
 
 /// Logs in as the configuration says. Handshake and token leave together: brokers take them pipelined, which saves a round trip.
-pub(super) async fn log_in(config: &BackendConfig, stream: &mut TcpStream, name: &str) -> Result<(), ConnectError> {
+pub(super) async fn log_in(config: &BackendConfig, stream: &mut Transport, name: &str) -> Result<(), ConnectError> {
     let Some(credentials) = &config.security.sasl else { return Ok(()) };
     // RFC 4616: no authzid, authcid, passwd.
     let mut token = zeroize::Zeroizing::new(Vec::new());
@@ -47,7 +47,7 @@ pub(super) async fn log_in(config: &BackendConfig, stream: &mut TcpStream, name:
 }
 
 /// Reads one frame without its size; memory grows with what arrives, not with what is promised.
-pub(super) async fn read_frame(stream: &mut TcpStream, name: &str) -> Result<Bytes, ConnectError> {
+pub(super) async fn read_frame(stream: &mut Transport, name: &str) -> Result<Bytes, ConnectError> {
     let io = |e| ConnectError::Io(name.to_owned(), e);
     let size = stream.read_i32().await.map_err(io)?;
     let size = usize::try_from(size).ok().filter(|size| *size <= MAX_ANSWER);

@@ -11,6 +11,8 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::config::{BackendConfig, HostPort};
+use crate::tls::{self, ClientTls, HandshakeError};
+use crate::transport::Transport;
 
 pub use counters::{BackendCounters, OpenConnection};
 pub use topology::{BrokerWatcher, Topology};
@@ -27,6 +29,9 @@ pub enum ConnectError {
     /// Dial, DNS or I/O failure.
     #[error("{0}: {1}")]
     Io(String, io::Error),
+    /// No TLS connection could be made, or the broker's certificate is not good for its host. Nothing else was sent to it.
+    #[error("{0}: TLS: {1}")]
+    Tls(String, HandshakeError),
     /// `backend.socket.connection.setup.timeout.ms` has passed.
     #[error("{0}: no connection within the set-up timeout")]
     Timeout(String),
@@ -40,7 +45,8 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Everything that [`Self::as_str`] says.
-    pub const NAMES: [&str; 6] = ["unknown_node", "other_cluster", "io", "timeout", "login_refused", "malformed"];
+    pub const NAMES: [&str; 7] =
+        ["unknown_node", "other_cluster", "io", "timeout", "tls", "login_refused", "malformed"];
 
     /// A fixed word, for metric labels.
     pub fn as_str(&self) -> &'static str {
@@ -49,21 +55,27 @@ impl ConnectError {
             Self::OtherCluster => "other_cluster",
             Self::Io(..) => "io",
             Self::Timeout(_) => "timeout",
+            Self::Tls(..) => "tls",
             Self::LoginRefused(..) => "login_refused",
             Self::Malformed(_) => "malformed",
         }
     }
 }
 
-/// Dials `address` and logs in, all within the set-up timeout.
-async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream, ConnectError> {
+/// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
+async fn connect(
+    config: &BackendConfig,
+    tls: Option<&ClientTls>,
+    address: &HostPort,
+) -> Result<Transport, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);
-    if config.security.tls.is_some() {
-        // Nothing may pass in plain text here; the handshake comes with the TLS transport.
-        return Err(ConnectError::Io(name(), io::Error::other("no TLS towards the backend yet")));
-    }
     let attempt = async {
-        let mut stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
+        let stream = dial(address).await.map_err(|e| ConnectError::Io(name(), e))?;
+        let mut stream = match tls {
+            None => Transport::Plain(stream),
+            Some(tls) => secure(stream, tls, address).await.map_err(|e| ConnectError::Tls(name(), e))?,
+        };
+        stream.is_known();
         login::log_in(config, &mut stream, &name()).await?;
         Ok(stream)
     };
@@ -71,6 +83,13 @@ async fn connect(config: &BackendConfig, address: &HostPort) -> Result<TcpStream
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout(name())),
     }
+}
+
+/// The handshake, in which the broker proves that it is `address.host`.
+async fn secure(stream: TcpStream, tls: &ClientTls, address: &HostPort) -> Result<Transport, HandshakeError> {
+    let host = tls::server_name(&address.host)?;
+    let stream = tls::connect(stream, tls.config(), host).await?;
+    Ok(Transport::Tls(Box::new(stream)))
 }
 
 /// Tries each address of the host in turn.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::{BackendCounters, ConnectError, OpenConnection, connect, login};
 use crate::config::{BackendConfig, HostPort};
 use crate::listener::Target;
+use crate::tls::ClientTls;
+use crate::transport::Transport;
 use crate::wire::api_versions::{ApiVersionRange, ApiVersions};
 use crate::wire::{ErrorCode, metadata};
 
@@ -23,6 +24,8 @@ use crate::wire::{ErrorCode, metadata};
 #[derive(Debug)]
 pub struct Topology {
     config: ArcSwap<BackendConfig>,
+    /// Replaced as a whole when certificates change.
+    tls: Option<Arc<ArcSwap<ClientTls>>>,
     /// The versions of an API that the front offers, if any.
     offered: fn(i16) -> Option<(i16, i16)>,
     brokers: ArcSwap<BTreeMap<i32, HostPort>>,
@@ -50,6 +53,7 @@ impl Topology {
     /// offers.
     pub fn new(
         config: BackendConfig,
+        tls: Option<Arc<ArcSwap<ClientTls>>>,
         offered: fn(i16) -> Option<(i16, i16)>,
         on_broker: Box<dyn BrokerWatcher>,
     ) -> Self {
@@ -57,6 +61,7 @@ impl Topology {
         let everything = (0..i16::MAX).filter_map(range).collect();
         Self {
             config: ArcSwap::from_pointee(config),
+            tls,
             offered,
             brokers: ArcSwap::default(),
             api_versions: ArcSwap::from_pointee(ApiVersions::new(everything, Default::default())),
@@ -77,8 +82,8 @@ impl Topology {
     }
 
     /// Whether a broker lets the front in when it comes like this.
-    pub async fn try_login(&self, config: &BackendConfig) -> Result<(), ConnectError> {
-        self.connect_any(config).await.map(drop)
+    pub async fn try_login(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<(), ConnectError> {
+        self.connect_any(config, tls).await.map(drop)
     }
 
     /// How connections to the backend are made now.
@@ -134,7 +139,7 @@ impl Topology {
     }
 
     /// [`Self::connect`] for a client: it counts, and so does what it gives for as long as that is held.
-    pub async fn connect_counted(&self, target: Target) -> Result<(TcpStream, OpenConnection), ConnectError> {
+    pub async fn connect_counted(&self, target: Target) -> Result<(Transport, OpenConnection), ConnectError> {
         match self.connect(target).await {
             Ok(stream) => Ok((stream, self.counters.count_opened())),
             Err(error) => {
@@ -145,7 +150,7 @@ impl Topology {
     }
 
     /// A connection to the target that is logged in and ready for requests.
-    pub async fn connect(&self, target: Target) -> Result<TcpStream, ConnectError> {
+    pub async fn connect(&self, target: Target) -> Result<Transport, ConnectError> {
         if self.other_cluster.load(Ordering::Relaxed) {
             return Err(ConnectError::OtherCluster);
         }
@@ -157,11 +162,11 @@ impl Topology {
                 }
                 let address = self.brokers.load().get(&id).cloned();
                 match address {
-                    Some(address) => connect(&self.config(), &address).await,
+                    Some(address) => self.connect_to(&address).await,
                     None => Err(ConnectError::UnknownNode(id)),
                 }
             }
-            Target::Any => self.connect_any(&self.config()).await,
+            Target::Any => self.connect_to_any().await,
         };
         if result.is_err() {
             self.refresh.notify_one();
@@ -169,8 +174,18 @@ impl Topology {
         result
     }
 
+    async fn connect_to(&self, address: &HostPort) -> Result<Transport, ConnectError> {
+        let tls = self.tls.as_ref().map(|tls| tls.load_full());
+        connect(&self.config(), tls.as_deref(), address).await
+    }
+
+    async fn connect_to_any(&self) -> Result<Transport, ConnectError> {
+        let tls = self.tls.as_ref().map(|tls| tls.load_full());
+        self.connect_any(&self.config(), tls.as_deref()).await
+    }
+
     /// The first broker that answers, starting with another one each time; the bootstrap servers where none is known.
-    async fn connect_any(&self, config: &BackendConfig) -> Result<TcpStream, ConnectError> {
+    async fn connect_any(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<Transport, ConnectError> {
         let mut addresses: Vec<HostPort> = self.brokers.load().values().cloned().collect();
         addresses
             .extend(config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>());
@@ -179,7 +194,7 @@ impl Topology {
         addresses[..brokers].rotate_left(first);
         let mut last = ConnectError::UnknownNode(-1);
         for address in &addresses {
-            match connect(config, address).await {
+            match connect(config, tls, address).await {
                 Ok(stream) => return Ok(stream),
                 Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
                 Err(e) => last = e,
@@ -222,7 +237,7 @@ impl Topology {
     }
 
     async fn ask(&self) -> Result<(), ConnectError> {
-        let mut stream = self.connect_any(&self.config()).await?;
+        let mut stream = self.connect_to_any().await?;
         let name = stream.peer_addr().map_or_else(|_| "backend".to_owned(), |a| a.to_string());
         let attempt = self.ask_on(&mut stream, &name);
         match timeout(self.config.load().connection_setup_timeout, attempt).await {
@@ -231,7 +246,7 @@ impl Topology {
         }
     }
 
-    async fn ask_on(&self, stream: &mut TcpStream, name: &str) -> Result<(), ConnectError> {
+    async fn ask_on(&self, stream: &mut Transport, name: &str) -> Result<(), ConnectError> {
         let malformed = || ConnectError::Malformed(name.to_owned());
         let (mut out, config) = (BytesMut::new(), self.config());
         let software = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));

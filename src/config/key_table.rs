@@ -239,6 +239,12 @@ keys! {
          good change serves all new handshakes once two looks have seen the same; a bad one is refused, and the old stays. 0 \
          turns that off: then only SIGHUP reads the files again.";
 }
+"Metrics and health" {
+    METRICS_LISTENERS = "metrics.listeners", List, Unset, Broker, false,
+        "Not a Kafka key. Where `GET /metrics` (Prometheus' text format), `/livez` and `/readyz` are answered: \
+         `http://host:port`, separated by commas; an empty host binds all interfaces, port 0 any free port. Whoever reaches \
+         it may ask, so choose an address that clients do not reach. Without it there is no such endpoint.";
+}
 "Config providers" {
     CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, true,
         "Names of config providers, separated by commas without blanks. A value may then contain `${name:key}` or \

@@ -16,6 +16,7 @@ pub mod keys;
 mod limits;
 mod listeners;
 mod login;
+mod metrics;
 pub mod properties;
 mod providers;
 mod reader;
@@ -125,6 +126,7 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
         tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
+        metrics_listeners: metrics::listeners(reader),
     })
 }
 

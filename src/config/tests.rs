@@ -127,5 +127,6 @@ mod changes;
 mod files;
 mod listeners;
 mod login;
+mod metrics;
 mod tls;
 mod unused;

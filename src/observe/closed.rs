@@ -8,6 +8,7 @@ use crate::principal::KafkaPrincipal;
 use crate::relay::CloseReason;
 use crate::sasl::{GateFailure, Peer};
 use crate::session::Session;
+use crate::tls::HandshakeError;
 
 /// What is told of a connection that has ended.
 #[derive(Debug)]
@@ -40,6 +41,11 @@ impl Closed {
             alarming: failure.outage.is_some(),
             ..Self::new(mechanism, "-".to_owned(), failure.to_string(), (failure.bytes_in, failure.bytes_out))
         }
+    }
+
+    /// A client with which there is no TLS connection.
+    pub fn not_secured(error: &HandshakeError) -> Self {
+        Self::new("-".to_owned(), "-".to_owned(), format!("TLS handshake: {error}"), (0, 0))
     }
 
     /// A client that was about to log in when the front was stopped.

@@ -5,15 +5,14 @@
 //! idle connection holds no buffer at all.
 
 pub mod api_table;
+mod buffer;
 mod close_reason;
 mod docs;
 mod in_flight;
-mod lend;
 mod requests;
 mod responses;
 mod rewrite;
 mod traffic;
-mod transport;
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -21,13 +20,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{ConnectError, OpenConnection, Topology};
 use crate::listener::{Addresses, Target};
 use crate::session::Session;
+use crate::transport::Transport;
 
 pub use close_reason::CloseReason;
 pub use docs::documentation;
@@ -35,7 +34,6 @@ use in_flight::InFlight;
 use requests::Requests;
 use responses::Responses;
 pub use traffic::{ConnectionTraffic, Moved, Traffic};
-pub use transport::Transport;
 
 /// Opaque runs of at least so many bytes are spliced; shorter ones are cheaper to copy.
 const SPLICE_MIN: u32 = 16 * 1024;
@@ -181,12 +179,28 @@ impl Relay {
         if self.requests.eof { Some(HALF_CLOSED_LIMIT) } else { self.rules.max_idle }
     }
 
+    /// Writes what TLS has taken and not sent: nothing else would come back to it.
+    fn send_taken(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        if self.client.has_unsent()
+            && let Poll::Ready(Err(e)) = self.client.poll_send(cx)
+        {
+            return Err(CloseReason::client_io(e));
+        }
+        if let Some(backend) = self.backend.opened().filter(|backend| backend.has_unsent())
+            && let Poll::Ready(Err(e)) = backend.poll_send(cx)
+        {
+            return Err(CloseReason::backend_io(e));
+        }
+        Ok(())
+    }
+
     /// Moves bytes both ways until nothing moves. Says whether any did, and why the connection ends, if it does.
     fn pump(&mut self, cx: &mut Context<'_>) -> (bool, Option<CloseReason>) {
         let mut moved = false;
         loop {
             self.active = false;
-            let result = self.pump_requests(cx).and_then(|()| self.pump_responses(cx));
+            let result =
+                self.send_taken(cx).and_then(|()| self.pump_requests(cx)).and_then(|()| self.pump_responses(cx));
             moved |= self.active;
             if let Err(reason) = result {
                 return (moved, Some(reason));
@@ -201,13 +215,14 @@ impl Relay {
     }
 
     fn is_done(&mut self) -> Option<CloseReason> {
-        if !self.responses.is_flushed() {
+        if !self.responses.is_flushed() || self.client.has_unsent() {
             return None;
         }
         if self.responses.eof {
             return Some(CloseReason::BackendClosed);
         }
-        let answered = self.in_flight.is_empty() && self.requests.is_flushed();
+        let backend_has_all = !self.backend.opened().is_some_and(|backend| backend.has_unsent());
+        let answered = self.in_flight.is_empty() && self.requests.is_flushed() && backend_has_all;
         match answered {
             true if self.ending.is_some() => self.ending.take(),
             true if self.requests.eof => Some(CloseReason::ClientClosed),
@@ -217,10 +232,12 @@ impl Relay {
     }
 }
 
+type Opening = Pin<Box<dyn Future<Output = Result<(Transport, OpenConnection), ConnectError>> + Send>>;
+
 /// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
 enum Backend {
     NotYet(Target, Arc<Topology>),
-    Opening(Pin<Box<dyn Future<Output = Result<(TcpStream, OpenConnection), ConnectError>> + Send>>),
+    Opening(Opening),
     Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
 }
 
@@ -233,9 +250,9 @@ impl Backend {
                     *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
                 }
                 Self::Opening(opening) => {
-                    let (stream, counted) = ready!(opening.as_mut().poll(cx))?;
-                    tracing::debug!(broker = ?stream.peer_addr(), "backend connection opened");
-                    *self = Self::Open(Transport::Plain(stream), counted);
+                    let (transport, counted) = ready!(opening.as_mut().poll(cx))?;
+                    tracing::debug!(broker = ?transport.peer_addr(), "backend connection opened");
+                    *self = Self::Open(transport, counted);
                 }
                 Self::Open(..) => break,
             }

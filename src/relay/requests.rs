@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::api_table::{self, ApiRow, Handling};
+use super::buffer::{BUFFER_LEN, Buffer};
 use super::in_flight::Forwarded;
-use super::lend::{BUFFER_LEN, Buffer, Pipe};
 use super::{CloseReason, Relay, SPLICE_MIN};
 use crate::backend::Topology;
 use crate::sasl::late_sasl_answer;
+use crate::stock::Pipe;
 use crate::wire::api_versions::{self, RequestVerdict};
 use crate::wire::header::RequestHeader;
 use crate::wire::{ErrorCode, LENGTH_PREFIX, Malformed, Reader};
@@ -129,7 +130,7 @@ impl Relay {
             let sent = if self.requests.head_only && self.requests.frame_left > 0 {
                 backend.poll_write_head(cx, buffer.to_send())
             } else {
-                backend.poll_write(cx, &[IoSlice::new(buffer.to_send())])
+                backend.poll_write_from(cx, &[IoSlice::new(buffer.to_send())])
             };
             match sent {
                 Poll::Ready(Ok(n)) => buffer.start += n,
@@ -150,7 +151,9 @@ impl Relay {
 
     fn read_requests(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, CloseReason> {
         let requests = &mut self.requests;
-        let spliceable = requests.frame_left >= SPLICE_MIN && self.client.can_splice();
+        let spliceable = requests.frame_left >= SPLICE_MIN
+            && self.client.can_splice()
+            && self.backend.opened().is_some_and(|backend| backend.can_splice());
         // Without a file descriptor left for a pipe the bytes go through a buffer.
         let n = if let Some(mut pipe) = spliceable.then(Pipe::lend).and_then(Result::ok) {
             let result = self.client.poll_fill(cx, &mut pipe, requests.frame_left as usize);
@@ -164,7 +167,7 @@ impl Relay {
             let at_head = requests.frame_left == 0 && requests.discard_left == 0 && requests.last_was_spliced;
             let buffer = requests.buffer.get_or_insert_with(Buffer::lend);
             let limit = if at_head && buffer.is_empty() { HEAD_READ } else { BUFFER_LEN };
-            let result = self.client.poll_read(cx, buffer.room(limit));
+            let result = self.client.poll_read_into(cx, buffer.room(limit));
             if let Poll::Ready(Ok(n)) = result {
                 requests.last_was_spliced = false;
                 buffer.end += n;

@@ -4,12 +4,13 @@ use std::io::IoSlice;
 use std::task::{Context, Poll};
 
 use super::api_table::{Handling, Rewrite};
+use super::buffer::{BUFFER_LEN, Buffer};
 use super::in_flight::Forwarded;
-use super::lend::{BUFFER_LEN, Buffer, Pipe};
 use super::requests::is_api_versions;
 use super::rewrite::{self, Rewritten, tail};
 use super::{CloseReason, Relay, SPLICE_MIN};
 use crate::backend::Topology;
+use crate::stock::Pipe;
 use crate::wire::LENGTH_PREFIX;
 use crate::wire::api_versions::ApiVersions;
 use crate::wire::schema::{State, Walker};
@@ -123,7 +124,7 @@ impl Relay {
                 (_, true) => &both[..1],
                 _ => &both[..],
             };
-            let sent = self.client.poll_write(cx, slices);
+            let sent = self.client.poll_write_from(cx, slices);
             if let Poll::Ready(Ok(n)) = sent {
                 let from_out = n.min(unsent.len());
                 responses.out_sent += from_out;
@@ -168,7 +169,7 @@ impl Relay {
             };
             let buffer = responses.buffer.get_or_insert_with(Buffer::lend);
             let limit = if buffer.is_empty() { limit } else { BUFFER_LEN };
-            let result = backend.poll_read(cx, buffer.room(limit));
+            let result = backend.poll_read_into(cx, buffer.room(limit));
             if let Poll::Ready(Ok(n)) = result {
                 responses.last_was_spliced = false;
                 buffer.end += n;

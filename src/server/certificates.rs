@@ -14,7 +14,7 @@ use crate::tls::ClientTls;
 
 impl Server {
     /// What the watcher has found: the good serves all handshakes from now on, the bad is refused.
-    pub(super) fn change_certificates(&mut self, changes: Vec<Change>) {
+    pub(super) fn change_certificates(&self, changes: Vec<Change>) {
         for change in changes {
             let outcome = match change {
                 Ok(material) => {
@@ -33,14 +33,14 @@ impl Server {
         }
     }
 
-    fn use_material(&mut self, material: &Material) {
+    fn use_material(&self, material: &Material) {
         match material {
             Material::Listener(settings, tls) => {
                 if let Some(running) = self.listeners.iter().find(|running| *running.name() == settings.listener) {
                     running.renew_tls(tls.clone());
                 }
             }
-            Material::Backend(_, tls) => self.renew_backend_tls(Some(tls.clone())),
+            Material::Backend(_, tls) => self.renew_backend_tls(tls.clone()),
         }
         material.tell_metrics(&self.common.metrics);
         let own = material.own_certificate();
@@ -53,8 +53,10 @@ impl Server {
     }
 
     /// Connections to the backend that are made from now on go by this.
-    pub(super) fn renew_backend_tls(&mut self, tls: Option<Arc<ClientTls>>) {
-        self.backend_tls = tls;
+    pub(super) fn renew_backend_tls(&self, tls: Arc<ClientTls>) {
+        if let Some(current) = &self.backend_tls {
+            current.store(tls);
+        }
     }
 
     /// A certificate that would be refused when it changes on disk refuses a reload too.
@@ -66,7 +68,7 @@ impl Server {
                     running.and_then(Running::tls).map(|tls| Material::Listener(settings.clone(), tls))
                 }
                 Material::Backend(settings, _) => {
-                    self.backend_tls.clone().map(|tls| Material::Backend(settings.clone(), tls))
+                    self.backend_tls.as_ref().map(|tls| Material::Backend(settings.clone(), tls.load_full()))
                 }
             };
             let may = material.may_follow(old.as_ref());

@@ -19,13 +19,14 @@ mod workers;
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend::Topology;
 use crate::config::{ConfigErrors, Loaded, ServerConfig};
 use crate::listener::{BindError, ConnectionLimiter};
-use crate::observe::Metrics;
+use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError};
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The endpoint for metrics and health could not be bound.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// The TLS material of a listener or of the backend cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -125,7 +129,7 @@ struct Server {
     workers: Workers,
     watcher: Watcher,
     /// TLS towards the backend, where it has it.
-    backend_tls: Option<Arc<ClientTls>>,
+    backend_tls: Option<Arc<ArcSwap<ClientTls>>>,
     /// Acceptors of listeners that were removed: their ports are free when they have ended.
     closing: Vec<TaskTracker>,
 }
@@ -139,10 +143,13 @@ impl Server {
         let bound: Vec<Bound> =
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
+        let endpoint = Endpoint::bind(&config.metrics_listeners)?;
         let metrics = Arc::new(Metrics::default());
         let without_port = Arc::new(BrokersWithoutPort::default());
         let watcher = Box::new(without_port.clone());
-        let topology = Arc::new(Topology::new(config.backend.clone(), api_table::offered, watcher));
+        let backend_tls = parts.backend_tls.map(|tls| Arc::new(ArcSwap::new(tls)));
+        let topology =
+            Arc::new(Topology::new(config.backend.clone(), backend_tls.clone(), api_table::offered, watcher));
         metrics.watch_backend(topology.clone());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
@@ -153,7 +160,7 @@ impl Server {
             drain: CancellationToken::new(),
         };
         let connections = TaskTracker::new();
-        let mut workers = Workers::start(config.worker_threads, &common.stop, &connections)?;
+        let mut workers = Workers::start(config.worker_threads, &common.stop, &connections, &common.metrics)?;
         let mut listeners = Vec::new();
         for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
             listeners.push(Running::start(bound, listener, parts_of, (config, &parts.relay), &common, &mut workers));
@@ -162,9 +169,13 @@ impl Server {
 
         let (asking, until) = (common.topology.clone(), common.drain.clone());
         tokio::spawn(async move { asking.run(until).await });
+        for address in endpoint.addresses() {
+            tracing::info!(%address, "metrics and health");
+        }
+        endpoint.serve(&Arc::new(Health::new(common.metrics.clone(), common.topology.clone())));
         tracing::info!("ready");
         parts.watch.materials().for_each(|material| material.tell_metrics(&common.metrics));
-        let (watcher, backend_tls, closing) = (Watcher::new(parts.watch), parts.backend_tls, Vec::new());
+        let (watcher, closing) = (Watcher::new(parts.watch), Vec::new());
         Ok(Self {
             loaded,
             common,

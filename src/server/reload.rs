@@ -94,15 +94,15 @@ impl Server {
         let parts = parts::build(&loaded.config, registry, &self.failure_delays).await?;
         self.check_certificates(&parts.watch).map_err(Refused::Certificate)?;
         if changes.touches_the_backend() {
-            self.try_backend(&loaded).await?;
+            self.try_backend(&loaded, &parts).await?;
         }
         let bound = self.bind_new(&loaded).await?;
         Ok(Prepared { loaded, parts, bound, changed: changes.keys })
     }
 
     /// A backend that is away says nothing about the login; one that refuses it, or is not who it should be, does.
-    async fn try_backend(&self, loaded: &Loaded) -> Result<(), Refused> {
-        match self.common.topology.try_login(&loaded.config.backend).await {
+    async fn try_backend(&self, loaded: &Loaded, parts: &Parts) -> Result<(), Refused> {
+        match self.common.topology.try_login(&loaded.config.backend, parts.backend_tls.as_deref()).await {
             Err(ConnectError::Io(..) | ConnectError::Timeout(_)) => {
                 tracing::warn!("the backend is unreachable: the new login to it could not be tried");
                 Ok(())
@@ -133,7 +133,9 @@ impl Server {
         self.common.limiter.apply(&config.limits);
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
-        self.renew_backend_tls(parts.backend_tls);
+        if let Some(tls) = parts.backend_tls {
+            self.renew_backend_tls(tls);
+        }
         let mut before = std::mem::take(&mut self.listeners);
         for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
             let rules = (config, &parts.relay);

@@ -122,7 +122,7 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
         format!("{:?}", server.common.topology.config()),
         format!("{:?}", server.common.limiter),
         format!("{:?} {:?}", server.loaded.config.shutdown_timeout, server.watcher.interval()),
-        format!("backend {:?}", server.backend_tls.as_ref().map(|tls| tls.certificates())),
+        format!("backend {:?}", server.backend_tls.as_ref().map(|tls| tls.load().certificates().to_vec())),
     ];
     for running in &server.listeners {
         let context = running.context();
@@ -348,6 +348,7 @@ backend.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule
         ("worker.threads", SASL, vec!["worker.threads=2"], Refusal),
         ("shutdown.timeout.ms", SASL, vec!["shutdown.timeout.ms=9"], Effect),
         ("tls.reload.interval.ms", SASL, vec!["tls.reload.interval.ms=9"], Effect),
+        ("metrics.listeners", SASL, vec!["metrics.listeners=http://127.0.0.1:0"], Refusal),
         ("config.providers", SASL, vec![ENVIRONMENT, "config.providers=env", "backend.client.id=${env:SOME}"], Effect),
         (
             "config.providers.<name>.class",

@@ -13,6 +13,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::accept;
 use super::placement::{HandedOver, Placement};
 use crate::listener::Port;
+use crate::observe::Metrics;
 
 /// The threads, and where each is given further ports.
 pub(super) struct Workers {
@@ -25,16 +26,25 @@ pub(super) struct Workers {
 type NewPort = (Port, accept::Rules, TaskTrackerToken);
 
 impl Workers {
-    pub(super) fn start(count: usize, stop: &CancellationToken, connections: &TaskTracker) -> io::Result<Self> {
+    pub(super) fn start(
+        count: usize,
+        stop: &CancellationToken,
+        connections: &TaskTracker,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
         let (placements, inboxes) = Placement::for_workers(count, connections);
         let mut workers = Self { threads: Vec::new(), ports: Vec::new(), next: 0 };
         for (own, (inbox, placement)) in inboxes.into_iter().zip(placements).enumerate() {
             let stop = stop.clone();
             let (sender, ports) = mpsc::unbounded_channel();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let worker = std::thread::Builder::new().name(format!("worker-{own}"));
+            let name = format!("worker-{own}");
+            let heartbeat = metrics.heartbeat(&name);
+            let worker = std::thread::Builder::new().name(name);
             workers.threads.push(worker.spawn(move || {
-                LocalSet::new().block_on(&runtime, work(placement, inbox, ports, stop));
+                let local = LocalSet::new();
+                local.spawn_local(heartbeat.keep());
+                local.block_on(&runtime, work(placement, inbox, ports, stop));
             })?);
             workers.ports.push(sender);
         }

@@ -1,24 +1,29 @@
 //! TLS: key stores, trust stores and revocation lists become what the handshakes of a listener, or towards the backend, go by.
 //!
-//! The only module that names rustls. A [`ServerTls`] is made as a whole and never changed: a reload makes a new one, and with it
+//! `handshake` takes a socket to an established connection, `stream` and `record` move its bytes. The only module that names rustls. A [`ServerTls`] is made as a whole and never changed: a reload makes a new one, and with it
 //! new session tickets, so that a certificate that has been revoked does not come back by resumption.
 
 mod certificate;
 mod client;
 mod error;
+mod handshake;
 mod identity;
 mod material;
 mod nameless;
 mod pem;
 mod pkcs12;
 mod private_key;
+mod record;
 mod server;
+mod stream;
 mod suites;
 mod trust;
 
 pub use client::ClientTls;
 pub use error::TlsError;
+pub use handshake::{HandshakeError, HandshakeFailure, Handshaken, KnowsName, accept, connect, server_name};
 pub use server::ServerTls;
+pub use stream::TlsStream;
 
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -67,9 +67,9 @@ families! {
     LOGIN_DURATION = "doorkeeper_login_duration_seconds", Histogram, ["listener"],
         "How long SASL logins took that succeeded, waiting for the client included.";
     RECEIVED_BYTES = "doorkeeper_received_bytes_total", Counter, ["listener"],
-        "Bytes received from clients, counted as they are moved; without the overhead of TLS.";
+        "Bytes received from clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
     SENT_BYTES = "doorkeeper_sent_bytes_total", Counter, ["listener"],
-        "Bytes sent to clients, counted as they are moved; without the overhead of TLS.";
+        "Bytes sent to clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
     REQUESTS = "doorkeeper_requests_total", Counter, ["listener"],
         "Requests of clients that were relayed, or answered by the front after the login.";
     REQUESTS_IN_FLIGHT = "doorkeeper_requests_in_flight", Gauge, ["listener"],

@@ -1,6 +1,7 @@
 //! The fixed lists that label values come from.
 
 use super::values::labels;
+use crate::tls::{HandshakeError, HandshakeFailure, Handshaken};
 
 labels! {
     /// What an open connection is doing.
@@ -46,19 +47,21 @@ labels! {
         Resumed = "resumed",
         /// The client gave no certificate where one is required.
         NoCertificate = "no_certificate",
-        /// The client's certificate is not trusted, has expired, is revoked or is malformed.
+        /// The client's certificate has expired.
+        ExpiredCertificate = "expired_certificate",
+        /// The client's certificate is on a revocation list.
+        RevokedCertificate = "revoked_certificate",
+        /// The client's certificate is not accepted for another reason.
         BadCertificate = "bad_certificate",
-        /// No TLS version that both sides know and allow.
-        NoCommonVersion = "no_common_version",
-        /// No cipher suite, group or signature scheme that both sides know and allow.
-        NoCommonCipher = "no_common_cipher",
+        /// No TLS version, cipher suite or group that both sides know and allow.
+        Incompatible = "no_common_version_or_cipher",
         /// The host name that the client asked for stands for nothing here.
         UnknownName = "unknown_name",
         /// It took too long.
         Timeout = "timeout",
         /// The client speaks something else than TLS.
         ForeignProtocol = "foreign_protocol",
-        /// The client refused our certificate: it sent an alert that says so.
+        /// The client sent an alert: most often it does not trust our certificate.
         RefusedByClient = "refused_by_client",
         /// The client left.
         Closed = "closed",
@@ -68,6 +71,28 @@ labels! {
 }
 
 impl HandshakeOutcome {
+    /// Of one that succeeded.
+    pub fn succeeded(handshaken: &Handshaken) -> Self {
+        if handshaken.resumed { Self::Resumed } else { Self::Ok }
+    }
+
+    /// Of one that did not.
+    pub fn failed(error: &HandshakeError) -> Self {
+        match error.kind() {
+            HandshakeFailure::Closed => Self::Closed,
+            HandshakeFailure::Timeout => Self::Timeout,
+            HandshakeFailure::NotTls => Self::ForeignProtocol,
+            HandshakeFailure::Incompatible => Self::Incompatible,
+            HandshakeFailure::NoCertificate => Self::NoCertificate,
+            HandshakeFailure::ExpiredCertificate => Self::ExpiredCertificate,
+            HandshakeFailure::RevokedCertificate => Self::RevokedCertificate,
+            HandshakeFailure::BadCertificate => Self::BadCertificate,
+            HandshakeFailure::UnknownName => Self::UnknownName,
+            HandshakeFailure::Alert => Self::RefusedByClient,
+            HandshakeFailure::Other => Self::Other,
+        }
+    }
+
     /// Whether the connection goes on.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Ok | Self::Resumed)
@@ -105,5 +130,27 @@ labels! {
         BackendKeystore = "backend_keystore",
         /// What the front trusts in brokers' certificates.
         BackendTruststore = "backend_truststore",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_has_the_outcome_that_its_end_gives_it() {
+        let resumed = Handshaken { resumed: true, ..Handshaken::default() };
+        assert_eq!(HandshakeOutcome::succeeded(&resumed), HandshakeOutcome::Resumed);
+        assert_eq!(HandshakeOutcome::succeeded(&Handshaken::default()), HandshakeOutcome::Ok);
+        let rows = [
+            (HandshakeError::Closed, HandshakeOutcome::Closed),
+            (HandshakeError::Timeout, HandshakeOutcome::Timeout),
+            (HandshakeError::UnknownName(Some("x".into())), HandshakeOutcome::UnknownName),
+            (HandshakeError::NotTls([0; 8]), HandshakeOutcome::ForeignProtocol),
+        ];
+        for (error, outcome) in rows {
+            assert_eq!(HandshakeOutcome::failed(&error), outcome, "{error}");
+            assert!(!outcome.is_success());
+        }
     }
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::heartbeat::{Heartbeat, Heartbeats};
 use crate::backend::Topology;
 
 pub use docs::documentation;
@@ -33,6 +34,7 @@ pub struct Metrics {
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
     reloads: Mutex<[Reloads; ReloadSubject::ALL.len()]>,
+    heartbeats: Heartbeats,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +54,7 @@ impl Default for Metrics {
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
             reloads: Mutex::new([reloads; ReloadSubject::ALL.len()]),
+            heartbeats: Heartbeats::default(),
         }
     }
 }
@@ -122,6 +125,15 @@ impl Metrics {
         (of.last, of.at) = (outcome, SystemTime::now());
     }
 
+    /// A worker thread of this name, from which signs of life are expected from now on.
+    pub fn heartbeat(&self, worker: &str) -> Heartbeat {
+        self.heartbeats.add(worker)
+    }
+
+    pub(super) fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
     fn all_listeners(&self) -> Vec<Arc<ListenerMetrics>> {
         lock(&self.listeners).values().cloned().collect()
     }
@@ -140,6 +152,9 @@ fn unix_seconds(at: SystemTime) -> i64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+pub(super) use tests::never_asked;
 
 #[cfg(test)]
 mod tests;

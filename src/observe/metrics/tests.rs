@@ -8,7 +8,7 @@ use crate::config::{BackendConfig, BackendSecurity, HostPort};
 use crate::sasl::gate::GateFailureReason;
 
 /// A backend that is never asked.
-fn backend() -> Arc<Topology> {
+pub(in crate::observe) fn never_asked() -> Arc<Topology> {
     #[derive(Debug)]
     struct Nobody;
     impl crate::backend::BrokerWatcher for Nobody {
@@ -17,7 +17,7 @@ fn backend() -> Arc<Topology> {
     let nowhere = HostPort { host: "127.0.0.1".into(), port: 9 };
     let config = BackendConfig {
         bootstrap_servers: vec![nowhere],
-        security: BackendSecurity::default(),
+        security: BackendSecurity { tls: None, sasl: None },
         client_id: String::new(),
         connection_setup_timeout: Duration::from_secs(1),
         metadata_max_age: Duration::from_secs(1),
@@ -25,13 +25,13 @@ fn backend() -> Arc<Topology> {
         reconnect_backoff_max: Duration::ZERO,
         rewritten_response_max_bytes: 1024,
     };
-    Arc::new(Topology::new(config, |_| None, Box::new(Nobody)))
+    Arc::new(Topology::new(config, None, |_| None, Box::new(Nobody)))
 }
 
 /// Numbers in which each metric has a sample.
 fn full() -> Metrics {
     let metrics = Metrics::default();
-    let topology = backend();
+    let topology = never_asked();
     topology.learn((1, "broker", 9092));
     topology.learn((7, "broker", 9092));
     metrics.watch_backend(topology);
@@ -164,4 +164,54 @@ fn the_document_is_up_to_date() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
     let text = std::fs::read_to_string(file).unwrap();
     assert!(text == documentation(), "run `cargo run -- docs metrics > docs/metrics.md`");
+}
+
+/// What stands in `etc/`, with its name.
+fn shipped() -> Vec<(&'static str, String)> {
+    let read = |name| std::fs::read_to_string(format!("{}/etc/{name}", env!("CARGO_MANIFEST_DIR"))).expect(name);
+    ["grafana-dashboard.json", "prometheus-alerts.yml"].map(|name| (name, read(name).replace("\\\"", "\""))).into()
+}
+
+#[test]
+fn dashboard_and_alerts_use_metrics_that_exist() {
+    let samples = samples(&full().render());
+    let rendered: std::collections::BTreeSet<&str> = samples.keys().map(|s| s.split('{').next().unwrap()).collect();
+    let name = Regex::new("(doorkeeper|process)_[a-z_]+").unwrap();
+    for (file, text) in shipped() {
+        let used: Vec<&str> = name.find_iter(&text).map(|found| found.as_str()).collect();
+        assert!(used.len() > 15, "{file} uses {used:?}");
+        for used in used {
+            assert!(rendered.contains(used), "{file}: {used} is no metric");
+        }
+    }
+    let dashboard = &shipped()[0].1;
+    for family in FAMILIES {
+        assert!(dashboard.contains(family.name), "{} is not on the dashboard", family.name);
+    }
+}
+
+/// A slip in a label value makes an alert that never fires.
+#[test]
+fn alerts_select_labels_that_exist() {
+    let page = full().render();
+    let matcher = Regex::new("([a-z]+)(=|!=|=~|!~)\"([^\"]*)\"").unwrap();
+    let mut seen = 0;
+    for (file, text) in shipped() {
+        for matched in matcher.captures_iter(&text).filter(|m| !m[3].starts_with('$') && &m[1] != "job") {
+            for value in matched[3].split('|') {
+                assert!(page.contains(&format!("{}=\"{value}\"", &matched[1])), "{file}: {}", &matched[0]);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen} were looked at");
+}
+
+#[test]
+fn alerts_show_labels_that_their_metrics_have() {
+    let label = Regex::new(r"\$labels\.([a-z]+)").unwrap();
+    let known = |label: &str| label == "instance" || FAMILIES.iter().any(|family| family.labels.contains(&label));
+    for found in label.captures_iter(&shipped()[1].1) {
+        assert!(known(&found[1]), "{}", &found[0]);
+    }
 }

@@ -4,12 +4,13 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes in a lent buffer.
 pub const BUFFER_LEN: usize = 64 * 1024;
 /// Bytes that a pipe is asked to hold; the kernel may give less.
-pub const PIPE_LEN: usize = 1 << 20;
+const PIPE_LEN: usize = 1 << 20;
 /// Buffers, and pipes, that a worker keeps for the next borrower.
 const STOCK: usize = 16;
 
@@ -18,65 +19,39 @@ thread_local! {
     static PIPES: RefCell<Vec<(OwnedFd, OwnedFd)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A lent buffer. `start..end` holds bytes; what lies before `cleared` may be sent on.
-pub struct Buffer {
-    bytes: Box<[u8]>,
-    pub start: usize,
-    pub cleared: usize,
-    pub end: usize,
-}
+/// A lent run of bytes, [`BUFFER_LEN`] long unless it was asked for otherwise. What an earlier borrower left in it is still there.
+pub struct Lent(Box<[u8]>);
 
-impl Buffer {
-    /// Borrows an empty buffer.
-    pub fn lend() -> Self {
-        let bytes = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_LEN].into_boxed_slice());
-        Self { bytes, start: 0, cleared: 0, end: 0 }
+impl Lent {
+    /// Borrows a buffer.
+    pub fn buffer() -> Self {
+        Self(BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_LEN].into_boxed_slice()))
     }
 
-    /// A buffer that holds `bytes`, which may be more than [`BUFFER_LEN`].
-    pub fn holding(bytes: &[u8]) -> Self {
-        let mut buffer = if bytes.len() <= BUFFER_LEN {
-            Self::lend()
-        } else {
-            Self { bytes: vec![0; bytes.len()].into_boxed_slice(), start: 0, cleared: 0, end: 0 }
-        };
-        buffer.bytes[..bytes.len()].copy_from_slice(bytes);
-        buffer.end = bytes.len();
-        buffer
-    }
-
-    /// Bytes that have arrived and are not cleared yet.
-    pub fn unread(&self) -> &[u8] {
-        &self.bytes[self.cleared..self.end]
-    }
-
-    /// Bytes that may be sent on.
-    pub fn to_send(&self) -> &[u8] {
-        &self.bytes[self.start..self.cleared]
-    }
-
-    /// Whether it holds nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
-    /// Room behind the bytes, at most `limit`; bytes move to the front where there is none.
-    pub fn room(&mut self, limit: usize) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.cleared, self.end) = (0, 0, 0);
-        } else if self.end == self.bytes.len() && self.start > 0 {
-            self.bytes.copy_within(self.start..self.end, 0);
-            (self.cleared, self.end, self.start) = (self.cleared - self.start, self.end - self.start, 0);
-        }
-        let end = self.bytes.len().min(self.end + limit);
-        &mut self.bytes[self.end..end]
+    /// A buffer of at least `len` bytes; a longer one than [`BUFFER_LEN`] is not from the stock.
+    pub fn at_least(len: usize) -> Self {
+        if len <= BUFFER_LEN { Self::buffer() } else { Self(vec![0; len].into_boxed_slice()) }
     }
 }
 
-impl Drop for Buffer {
+impl Deref for Lent {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Lent {
     fn drop(&mut self) {
-        if self.bytes.len() == BUFFER_LEN {
-            let bytes = std::mem::take(&mut self.bytes);
+        if self.0.len() == BUFFER_LEN {
+            let bytes = std::mem::take(&mut self.0);
             // A thread that is ending has no stock any more.
             let _ = BUFFERS.try_with(|stock| {
                 let mut stock = stock.borrow_mut();
@@ -148,13 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn room_moves_bytes_to_the_front_when_the_end_is_reached() {
-        let mut buffer = Buffer::lend();
-        let len = buffer.room(usize::MAX).len();
-        assert_eq!(len, BUFFER_LEN);
-        (buffer.start, buffer.cleared, buffer.end) = (BUFFER_LEN - 2, BUFFER_LEN - 1, BUFFER_LEN);
-        buffer.bytes[BUFFER_LEN - 1] = 7;
-        assert_eq!(buffer.room(100).len(), 100);
-        assert_eq!((buffer.to_send().len(), buffer.unread()), (1, &[7][..]));
+    fn only_buffers_of_the_usual_length_go_back() {
+        drop(Lent::at_least(BUFFER_LEN + 1));
+        assert!(BUFFERS.with_borrow(Vec::is_empty));
+        let mut first = Lent::at_least(1);
+        first[0] = 7;
+        drop(first);
+        assert_eq!((Lent::buffer()[0], Lent::buffer().len()), (7, BUFFER_LEN));
+        drop((0..STOCK + 1).map(|_| Lent::buffer()).collect::<Vec<_>>());
+        assert_eq!(BUFFERS.with_borrow(Vec::len), STOCK);
     }
 }
