@@ -10,6 +10,8 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/big.rs"]
 mod big;
+#[path = "all/certificates.rs"]
+mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
 #[path = "all/configuration.rs"]
@@ -36,6 +38,8 @@ mod reliability;
 mod reload;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/tls/mod.rs"]
+mod tls;
 #[path = "all/tools.rs"]
 mod tools;
 #[path = "all/topology.rs"]
@@ -57,10 +61,12 @@ fn main() -> ExitCode {
         configuration::trials(),
         topology::trials(),
         reload::trials(),
+        certificates::trials(),
         reliability::trials(),
         gate::trials(),
         observe::trials(),
         hostile::trials(),
+        tls::trials(),
     ]
     .into_iter()
     .flatten()
