@@ -3,6 +3,7 @@
 //! | stage | takes | gives |
 //! |---|---|---|
 //! | accept | socket | [`Accepted`] |
+//! | PROXY header, where the listener reads one | `Accepted` | the client's true address |
 //! | TLS | socket | [`Secured`]: a transport, maybe the client's certificate and the name that it asked for |
 //! | SASL | transport, mechanisms | `Proof` |
 //! | principal | `Proof`, certificate, or nothing, as the security protocol says | `Session` |
@@ -20,14 +21,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Topology;
-use crate::config::SecurityProtocol;
-use crate::listener::{Addresses, ConnectionPermit, Target};
-use crate::observe::{Closed, ClosedBy, ConnectionState, HandshakeOutcome, ListenerMetrics, OpenClient};
+use crate::config::{ProxyProtocol, SecurityProtocol};
+use crate::listener::proxy_protocol::{self, HeaderError};
+use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
+use crate::observe::{Closed, ClosedBy, ConnectionState, FailureLog, HandshakeOutcome, ListenerMetrics, OpenClient};
 use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
-use crate::tls::{self, HandshakeError, Handshaken, ServerTls};
+use crate::tls::{self, HandshakeError, Handshaken, NoHandshake, ServerTls};
 use crate::transport::Transport;
 
 /// What all connections of one listener share that were accepted under the same configuration.
@@ -37,19 +39,31 @@ pub(crate) struct ListenerContext {
     /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
     pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
     pub(crate) addresses: Arc<Addresses>,
+    pub(crate) limiter: ListenerLimiter,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own.
     pub(crate) gate: Option<GateRules>,
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
     pub(crate) metrics: Arc<ListenerMetrics>,
+    pub(crate) failures: Arc<FailureLog>,
     /// Cancelled when the front is being stopped or the listener removed: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
 }
 
 impl ListenerContext {
+    /// Whether it is a balancer that is believed, as far as is known.
+    pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
+        self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
+
     /// What a connection does first.
-    fn first_state(&self) -> ConnectionState {
+    fn first_state(&self, peer: &Peer) -> ConnectionState {
+        if self.is_balancer(peer) { ConnectionState::ProxyHeader } else { self.state_behind_header() }
+    }
+
+    fn state_behind_header(&self) -> ConnectionState {
         if self.tls.is_some() { ConnectionState::TlsHandshake } else { self.state_when_secured() }
     }
 
@@ -77,118 +91,188 @@ impl<S> Accepted<S> {
 
 /// Serves one connection from its first byte to its last, and writes its one line into the log.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
-    let Accepted { stream, peer, target, at, permit } = accepted;
-    let mut counted = listener.metrics.connection(listener.first_state());
-    let (mut closed, left) = run(stream, &peer, target, at, &listener, &mut counted).await;
+    let Accepted { stream, mut peer, target, at, mut permit } = accepted;
+    let mut counted = listener.metrics.connection(listener.first_state(&peer));
+    let (mut closed, left) = run(stream, &mut peer, &mut permit, target, at, &listener, &mut counted).await;
     closed.duration = at.elapsed();
-    closed.log(&peer);
+    closed.log(&peer, listener.security_protocol, &listener.failures);
     if let Some(transport) = left {
         hang_up(transport).await;
     }
     drop(permit);
 }
 
-/// All stages, one after another. Gives what there is to tell, and the transport if the client may still be reading from it.
+/// The stages, one after another. Gives what there is to tell, and the transport if the client may still be reading from it.
 async fn run(
-    stream: TcpStream,
-    peer: &Peer,
+    mut stream: TcpStream,
+    peer: &mut Peer,
+    permit: &mut ConnectionPermit,
     target: Target,
     at: Instant,
     listener: &ListenerContext,
     counted: &mut OpenClient,
 ) -> (Closed, Option<Transport>) {
-    let traffic = listener.metrics.traffic();
+    // One deadline for everything until the client is known: bytes that arrive do not move it.
     let deadline = at + listener.authentication_timeout;
-    let secured = match secure(stream, deadline, listener).await {
+    let mut bytes = (0, 0);
+    match find_address(&mut stream, peer, permit, deadline, listener).await {
+        Ok(header_len) => bytes.0 += header_len,
+        Err(not_known) => return (not_known.tell(bytes, listener, counted), None),
+    }
+    counted.enter(listener.state_behind_header());
+    let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
         Ok(secured) => secured,
-        Err(NotSecured::Refused(failure, stream)) => {
-            counted.close(ClosedBy::TLS_HANDSHAKE);
-            return (Closed::not_secured(&failure), stream.map(Transport::Plain));
-        }
-        Err(NotSecured::Stopped) => {
-            counted.close(ClosedBy::SHUTDOWN);
-            return (Closed::stopped(), None);
+        Err((not_known, stream)) => {
+            return (not_known.tell_behind(bytes, peer, listener, counted), stream.map(Transport::Plain));
         }
     };
-    let Secured { mut transport, handshaken } = secured;
+    bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
     counted.enter(listener.state_when_secured());
-    match identify(&mut transport, peer, deadline, &handshaken, listener).await {
-        Ok(Known { session, already_read, bytes_in, bytes_out }) => {
-            transport.is_known();
-            counted.enter(ConnectionState::Relayed);
-            traffic.add_bytes(bytes_in, bytes_out);
-            // Boxed: an idle connection carries the relay's room and nothing of the states before it.
-            let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
-            counted.close(ClosedBy::relay(&relayed.reason));
-            let left = relayed.reason.leaves_the_client().then_some(relayed.client);
-            let bytes = (bytes_in + relayed.bytes_in, bytes_out + relayed.bytes_out);
-            (Closed::relayed(&session, &relayed.reason, bytes), left)
+    let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
+        Ok(known) => known,
+        Err(not_known) => {
+            let left = not_known.waits_for_an_answer().then_some(transport);
+            return (not_known.tell_behind(bytes, peer, listener, counted), left);
         }
-        Err(NotKnown::Refused(failure)) => {
-            let (tls_in, tls_out) = handshaken.bytes;
-            traffic.add_bytes(tls_in + failure.bytes_in, tls_out + failure.bytes_out);
-            counted.close(ClosedBy::gate(failure.reason));
-            (Closed::refused(&failure), waits_for_an_answer(&failure).then_some(transport))
-        }
-        Err(NotKnown::Stopped) => {
-            counted.close(ClosedBy::SHUTDOWN);
-            (Closed::stopped(), None)
-        }
-    }
+    };
+    permit.authenticated();
+    transport.is_known();
+    counted.enter(ConnectionState::Relayed);
+    let traffic = listener.metrics.traffic();
+    bytes = (bytes.0 + login.0, bytes.1 + login.1);
+    traffic.add_bytes(bytes.0, bytes.1);
+    // Boxed: an idle connection carries the relay's room and nothing of the states before it.
+    let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
+    counted.close(ClosedBy::relay(&relayed.reason));
+    let left = relayed.reason.leaves_the_client().then_some(relayed.client);
+    let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
+    (Closed::relayed(&session, &relayed.reason, bytes), left)
 }
 
-/// A connection that is as safe from others as its security protocol makes it.
-struct Secured {
-    transport: Transport,
-    /// Empty without TLS.
-    handshaken: Handshaken,
-}
-
-enum NotSecured {
-    /// The handshake failed; the socket, if an alert is on its way.
-    Refused(HandshakeError, Option<TcpStream>),
+/// Why a client does not become known.
+enum NotKnown {
+    /// The PROXY header in front of it is missing or wrong.
+    NoHeader(HeaderError),
+    /// There are too many connections from the address that the PROXY header names.
+    TooMany(AddressLimitReached),
+    /// The TLS handshake failed, after so many bytes.
+    NotSecured(HandshakeError, (u64, u64)),
+    /// It did not get past the gate.
+    Refused(GateFailure),
     /// The front is being stopped.
     Stopped,
 }
 
-/// TLS, where the security protocol has it.
-async fn secure(stream: TcpStream, deadline: Instant, listener: &ListenerContext) -> Result<Secured, NotSecured> {
-    let Some(tls) = &listener.tls else {
-        return Ok(Secured { transport: Transport::Plain(stream), handshaken: Handshaken::default() });
+impl NotKnown {
+    /// Counts it, and gives what the log shall tell; `bytes` came and went before.
+    fn tell(self, bytes: (u64, u64), listener: &ListenerContext, counted: &mut OpenClient) -> Closed {
+        counted.close(self.closed_by());
+        let mut closed = match self {
+            Self::NoHeader(error) => Closed::without_header(error),
+            Self::TooMany(limit) => {
+                listener.metrics.refused(limit.into());
+                Closed::too_many(limit)
+            }
+            Self::NotSecured(error, bytes) => Closed::not_secured(&error, bytes),
+            Self::Refused(failure) => Closed::refused(&failure),
+            Self::Stopped => Closed::stopped(),
+        };
+        closed.bytes_in += bytes.0;
+        closed.bytes_out += bytes.1;
+        listener.metrics.traffic().add_bytes(closed.bytes_in, closed.bytes_out);
+        closed
+    }
+
+    fn closed_by(&self) -> ClosedBy {
+        match self {
+            Self::NoHeader(_) => ClosedBy::PROXY_HEADER,
+            Self::TooMany(_) => ClosedBy::ADDRESS_LIMIT,
+            Self::NotSecured(..) => ClosedBy::TLS_HANDSHAKE,
+            Self::Refused(failure) => ClosedBy::gate(failure.reason),
+            Self::Stopped => ClosedBy::SHUTDOWN,
+        }
+    }
+
+    /// The same behind a PROXY header: a balancer that then says nothing has looked whether we live.
+    fn tell_behind(
+        self,
+        bytes: (u64, u64),
+        peer: &Peer,
+        listener: &ListenerContext,
+        counted: &mut OpenClient,
+    ) -> Closed {
+        let mut closed = self.tell(bytes, listener, counted);
+        if bytes.0 > 0 && closed.bytes_in == bytes.0 && listener.is_balancer(peer) {
+            closed.was_a_health_check();
+        }
+        closed
+    }
+
+    /// Whether there is an answer on the way that a reset could overtake.
+    fn waits_for_an_answer(&self) -> bool {
+        let Self::Refused(failure) = self else { return false };
+        failure.bytes_out > 0 && !matches!(failure.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
+    }
+}
+
+/// The client's true address, where a balancer that is to be believed connected for it. Gives the length of the header.
+async fn find_address(
+    stream: &mut TcpStream,
+    peer: &mut Peer,
+    permit: &mut ConnectionPermit,
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> Result<u64, NotKnown> {
+    let Some(proxy) = listener.proxy_protocol.as_ref().filter(|_| listener.is_balancer(peer)) else { return Ok(0) };
+    let header = Box::pin(tokio::time::timeout_at(deadline, proxy_protocol::read(stream)));
+    let header = tokio::select! {
+        header = header => header.unwrap_or(Err(HeaderError::Deadline)),
+        () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
     };
+    let (address, len) = match header {
+        Ok(header) => (proxy_protocol::address(header, peer.address), header.len),
+        Err(HeaderError::Absent) if !proxy.required => (peer.address, 0),
+        Err(error) => return Err(NotKnown::NoHeader(error)),
+    };
+    tracing::debug!(listener = %peer.listener, balancer = %peer.address, peer = %address, "address behind a balancer");
+    peer.address = address;
+    listener.limiter.admit_address(permit, address.ip()).map_err(NotKnown::TooMany)?;
+    Ok(len as u64)
+}
+
+/// TLS, where the security protocol has it. A failure gives the socket back if an alert is on its way.
+async fn secure(
+    stream: TcpStream,
+    deadline: Instant,
+    listener: &ListenerContext,
+) -> Result<(Transport, Handshaken), (NotKnown, Option<TcpStream>)> {
+    let Some(tls) = &listener.tls else { return Ok((Transport::Plain(stream), Handshaken::default())) };
     let begin = Instant::now();
     let config = tls.load().config().clone();
-    let handshake = Box::pin(tls::accept(stream, &config, None));
+    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, None)));
     let result = tokio::select! {
-        result = tokio::time::timeout_at(deadline, handshake) => result,
-        () = listener.drain.cancelled() => return Err(NotSecured::Stopped),
-    };
-    let result = match result {
-        Ok(Ok((stream, handshaken))) => Ok(Secured { transport: Transport::Tls(Box::new(stream)), handshaken }),
-        Ok(Err((error, stream))) => Err((error, Some(stream))),
-        Err(_) => Err((HandshakeError::Timeout, None)),
+        result = handshake => result,
+        () = listener.drain.cancelled() => return Err((NotKnown::Stopped, None)),
     };
     let outcome = match &result {
-        Ok(secured) => HandshakeOutcome::succeeded(&secured.handshaken),
-        Err((error, _)) => HandshakeOutcome::failed(error),
+        Ok(Ok((_, handshaken))) => HandshakeOutcome::succeeded(handshaken),
+        Ok(Err(failure)) => HandshakeOutcome::failed(&failure.error),
+        Err(_) => HandshakeOutcome::Timeout,
     };
     listener.metrics.tls_handshake(outcome, begin.elapsed());
-    result.map_err(|(error, stream)| NotSecured::Refused(error, stream))
+    match result {
+        Ok(Ok((stream, handshaken))) => Ok((Transport::Tls(Box::new(stream)), handshaken)),
+        Ok(Err(NoHandshake { error, tcp, bytes })) => Err((NotKnown::NotSecured(error, bytes), Some(tcp))),
+        Err(_) => Err((NotKnown::NotSecured(HandshakeError::Timeout, (0, 0)), None)),
+    }
 }
 
 /// A client that is known, and what it sent behind its login.
 struct Known {
     session: Session,
     already_read: BytesMut,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
-enum NotKnown {
-    /// It did not get past the gate.
-    Refused(GateFailure),
-    /// The front is being stopped.
-    Stopped,
+    /// In and out.
+    bytes: (u64, u64),
 }
 
 /// SASL, where the security protocol has it; the session follows from the proof, and from nothing else.
@@ -196,13 +280,11 @@ async fn identify(
     transport: &mut Transport,
     peer: &Peer,
     deadline: Instant,
-    handshaken: &Handshaken,
     listener: &ListenerContext,
 ) -> Result<Known, NotKnown> {
-    let (tls_in, tls_out) = handshaken.bytes;
     let Some(gate) = &listener.gate else {
         let session = Session::without_sasl(listener.security_protocol).expect("a SASL listener has a gate");
-        return Ok(Known { session, already_read: BytesMut::new(), bytes_in: tls_in, bytes_out: tls_out });
+        return Ok(Known { session, already_read: BytesMut::new(), bytes: (0, 0) });
     };
     let rules = GateRules { deadline, ..gate.clone() };
     let api_versions = listener.topology.api_versions();
@@ -220,9 +302,8 @@ async fn identify(
     let Authenticated { proof, unread, bytes_in, bytes_out } = result.map_err(NotKnown::Refused)?;
     tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
-    let bytes_in = tls_in + bytes_in - unread.len() as u64;
-    let bytes_out = tls_out + bytes_out;
-    Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes_in, bytes_out })
+    let bytes = (bytes_in - unread.len() as u64, bytes_out);
+    Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes })
 }
 
 async fn relay(
@@ -237,11 +318,6 @@ async fn relay(
     let relay = Relay::new(session, client, &already_read, target, rules, addresses, listener.topology.clone());
     drop(already_read);
     relay.run(&listener.drain, traffic).await
-}
-
-/// Whether there is an answer on the way that a reset could overtake.
-fn waits_for_an_answer(failure: &GateFailure) -> bool {
-    failure.bytes_out > 0 && !matches!(failure.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
 }
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.

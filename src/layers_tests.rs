@@ -8,18 +8,19 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
+    ("foreign", &[]),
     ("socket", &[]),
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
     ("principal", &[]),
     ("config", &["secret"]),
     ("listener", &["config", "socket"]),
-    ("tls", &["config", "secret", "stock"]),
-    ("sasl", &["config", "principal", "secret", "wire"]),
+    ("tls", &["config", "foreign", "secret", "stock"]),
+    ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
-    ("relay", &["backend", "listener", "sasl", "session", "stock", "transport", "wire"]),
-    ("observe", &["backend", "config", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
     ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
 ];
 

@@ -7,6 +7,8 @@
 //! | 127.78.run.n  | the n-th doorkeeper                          |
 //! | 127.79.run.n  | the recording tap before the n-th doorkeeper |
 //! | 127.80.run.n  | a stand-in backend                           |
+//! | 127.81.run.n  | the n-th client, where its address matters   |
+//! | 127.82.run.n  | the n-th balancer                            |
 //!
 //! `run` comes from the process id: two runs on one machine do not meet.
 
@@ -41,6 +43,14 @@ pub fn tap(n: u8) -> Ipv4Addr {
 
 pub fn standin(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 80, run(), n)
+}
+
+pub fn client(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 81, run(), n)
+}
+
+pub fn balancer(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 82, run(), n)
 }
 
 /// A number for a doorkeeper, a tap or a stand-in, given once.

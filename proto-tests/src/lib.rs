@@ -9,6 +9,7 @@ pub mod scratch;
 
 pub mod cluster;
 pub mod front;
+pub mod haproxy;
 pub mod hostile;
 pub mod http;
 pub mod wire;

@@ -8,6 +8,8 @@ use libtest_mimic::{Arguments, Trial};
 use proto_tests::cluster::Cluster;
 use proto_tests::{Result, progress, scratch};
 
+#[path = "all/accept.rs"]
+mod accept;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/certificates.rs"]
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         reliability::trials(),
         gate::trials(),
         observe::trials(),
+        accept::trials(),
         hostile::trials(),
         tls::trials(),
     ]

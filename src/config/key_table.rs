@@ -138,6 +138,27 @@ keys! {
          work. Host names are resolved at start and at each reload.";
     MAX_CONNECTION_CREATION_RATE = "max.connection.creation.rate", Int(0), Fixed("2147483647"), Listener, true,
         "The most new connections per second, over all listeners, or with a listener's prefix on that listener.";
+    MAX_UNAUTHENTICATED_CONNECTIONS = "max.unauthenticated.connections", Int(1), Fixed("10000"), Listener, true,
+        "Not a Kafka key. The most connections of a listener at a time that have been accepted and have not authenticated yet: \
+         each listener counts for itself. PROXY header, TLS handshake and SASL exchange all count. At the limit new \
+         connections wait in the kernel's queue, in order, until another client has logged in or `authentication.timeout.ms` \
+         has ended it. So strangers who hold all places delay clients, and cannot keep them out: with the defaults 666 places \
+         per second come free even if nobody logs in. The default is more than the clients that log in at the same moment in \
+         most clusters, and holds what strangers can occupy to some tens of MB, with TLS a few hundred.";
+    MAX_UNAUTHENTICATED_CONNECTIONS_PER_IP = "max.unauthenticated.connections.per.ip", Int(1),
+        Derived("half of `max.unauthenticated.connections`"), Listener, true,
+        "Not a Kafka key. The most of these connections from one address; an IPv6 address counts with its /64. Those above it \
+         are closed at once. Where all clients come from one address, such as that of a balancer without PROXY protocol, set \
+         it to the same number as `max.unauthenticated.connections`.";
+    PROXY_PROTOCOL = "proxy.protocol", Choice(&["off", "allowed", "required"]), Fixed("off"), Listener, true,
+        "Not a Kafka key. Whether connections begin with a header of the PROXY protocol, version 1 or 2, by which a balancer \
+         tells the client's address. Logs and limits then go by that address. The header is believed from \
+         `proxy.protocol.trusted.addresses` only. `required`: everyone else, and a connection without header, is closed. \
+         `allowed`: a trusted address may send one or not, for everyone else it is as if `off`. Headers that name no client, \
+         such as those of a balancer's health checks, leave the balancer's own address.";
+    PROXY_PROTOCOL_TRUSTED_ADDRESSES = "proxy.protocol.trusted.addresses", List, Fixed(""), Listener, true,
+        "Not a Kafka key. The balancers that may send a PROXY header: addresses and blocks such as `10.0.0.0/8`, separated by \
+         commas. Must not be empty unless `proxy.protocol` is off. Whoever can connect from there can claim any address.";
     CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, true,
         "Connections without traffic for this many milliseconds are closed. A negative value turns that off.";
     CONNECTION_MAX_IN_FLIGHT_REQUESTS = "connection.max.in.flight.requests", Int(1), Fixed("1000"), Broker, true,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use super::keys;
 use super::reader::Reader;
-use super::types::{ConnectionLimits, SocketOptions};
+use super::types::{ConnectionLimits, ListenerName, SocketOptions};
 
 /// `max.connection*`.
 pub(super) fn connection_limits(reader: &mut Reader<'_>) -> ConnectionLimits {
@@ -58,6 +58,17 @@ fn per_ip_overrides(reader: &mut Reader<'_>) -> HashMap<IpAddr, u32> {
         reader.error(&found, problem);
     }
     overrides
+}
+
+/// `max.unauthenticated.connections` of a listener, and how many of them one address may have.
+pub(super) fn unauthenticated_limits(reader: &mut Reader<'_>, name: &ListenerName) -> (u32, u32) {
+    let mut number = |key| {
+        let found = reader.find_for(name, key)?;
+        u32::try_from(reader.number(key, Some(found))).ok()
+    };
+    let all = number(&keys::MAX_UNAUTHENTICATED_CONNECTIONS).unwrap_or(1);
+    let per_ip = number(&keys::MAX_UNAUTHENTICATED_CONNECTIONS_PER_IP);
+    (all, per_ip.unwrap_or(all.div_ceil(2)))
 }
 
 /// `socket.*.bytes` and the backlog.

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use super::endpoints::{Endpoint, may_share_port};
 use super::keys;
+use super::limits::unauthenticated_limits;
 use super::login::Logins;
+use super::proxy_protocol;
 use super::reader::Reader;
 use super::tls;
 use super::types::{HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig};
@@ -23,6 +25,9 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
         let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
         let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
         let max_connection_creation_rate = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTION_CREATION_RATE);
+        let (max_unauthenticated_connections, max_unauthenticated_connections_per_ip) =
+            unauthenticated_limits(reader, &name);
+        let proxy_protocol = proxy_protocol::read(reader, &name);
         let mut advertised = endpoint.advertised;
         if advertised.host.is_empty() {
             advertised.host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -37,6 +42,9 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
             max_connections,
             max_connection_creation_rate,
             tls,
+            max_unauthenticated_connections,
+            max_unauthenticated_connections_per_ip,
+            proxy_protocol,
             sasl,
         });
     }

@@ -4,6 +4,7 @@
 //! placeholders (`providers`), and builds the types from the flat keys by the table in [`keys`]. Nothing stops at the first
 //! fault: [`ConfigErrors`] has all of them.
 
+mod address_block;
 mod backend;
 mod changes;
 mod docs;
@@ -19,6 +20,7 @@ mod login;
 mod metrics;
 pub mod properties;
 mod providers;
+mod proxy_protocol;
 mod reader;
 mod source;
 mod tls;
@@ -29,6 +31,7 @@ mod unused;
 use std::fs;
 use std::path::Path;
 
+pub use address_block::AddressBlock;
 pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
@@ -39,7 +42,8 @@ pub use tls_types::{
 };
 pub use types::{
     BackendConfig, BackendSecurity, ConnectionLimits, HostPort, JaasContext, JaasModule, ListenerConfig, ListenerName,
-    MechanismConfig, NodeIdRanges, PlainCredentials, SaslListenerConfig, SecurityProtocol, ServerConfig, SocketOptions,
+    MechanismConfig, NodeIdRanges, PlainCredentials, ProxyProtocol, SaslListenerConfig, SecurityProtocol, ServerConfig,
+    SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.

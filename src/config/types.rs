@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::address_block::AddressBlock;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::secret::Secret;
 
@@ -157,8 +158,30 @@ pub struct ListenerConfig {
     pub max_connection_creation_rate: Option<u32>,
     /// Set exactly if the security protocol has TLS.
     pub tls: Option<ListenerTlsConfig>,
+    /// Ours: most connections that have not authenticated, at least 1.
+    pub max_unauthenticated_connections: u32,
+    /// Ours: most of them from one address, at least 1.
+    pub max_unauthenticated_connections_per_ip: u32,
+    /// Ours: `proxy.protocol`, unless it is off.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Set exactly if the security protocol has SASL.
     pub sasl: Option<SaslListenerConfig>,
+}
+
+/// How a listener reads PROXY protocol headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// Whether connections without one are refused.
+    pub required: bool,
+    /// Who may send one; not empty.
+    pub trusted: Vec<AddressBlock>,
+}
+
+impl ProxyProtocol {
+    /// Whether a header from this address is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|block| block.contains(address))
+    }
 }
 
 /// The SASL settings of one listener.

@@ -4,8 +4,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::failures::{FailureLog, What};
+use crate::config::SecurityProtocol;
+use crate::foreign::ForeignProtocol;
+use crate::listener::AddressLimitReached;
+use crate::listener::proxy_protocol::HeaderError;
 use crate::principal::KafkaPrincipal;
 use crate::relay::CloseReason;
+use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{GateFailure, Peer};
 use crate::session::Session;
 use crate::tls::HandshakeError;
@@ -24,6 +30,20 @@ pub struct Closed {
     reason: String,
     /// The operator should look at it.
     alarming: bool,
+    told: Told,
+}
+
+/// Whether the line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Always: the client was known.
+    Always,
+    /// As [`FailureLog`] decides: anybody can cause it.
+    Bounded,
+    /// The same, and in other words: it does not speak Kafka.
+    Foreign(ForeignProtocol),
+    /// It is nothing: a balancer's health check.
+    Hardly,
 }
 
 impl Closed {
@@ -31,34 +51,83 @@ impl Closed {
     pub fn relayed(session: &Session, reason: &CloseReason, bytes: (u64, u64)) -> Self {
         let mechanism = session.mechanism().map_or("-", |mechanism| mechanism.as_str()).to_owned();
         let alarming = matches!(reason, CloseReason::BackendUnavailable(_) | CloseReason::BadResponse(_));
-        Self { alarming, ..Self::new(mechanism, Shown(session.principal()).to_string(), reason.to_string(), bytes) }
+        let told = match reason {
+            CloseReason::OtherProtocol(protocol) => Told::Foreign(*protocol),
+            _ => Told::Always,
+        };
+        Self {
+            alarming,
+            told,
+            ..Self::new(mechanism, Shown(session.principal()).to_string(), reason.to_string(), bytes)
+        }
     }
 
     /// A client that did not get past the gate.
     pub fn refused(failure: &GateFailure) -> Self {
         let mechanism = failure.mechanism.as_ref().map_or("-", |mechanism| mechanism.as_str()).to_owned();
+        let told = match failure.reason {
+            GateFailureReason::OtherProtocol(protocol) => Told::Foreign(protocol),
+            _ => Told::Bounded,
+        };
         Self {
             alarming: failure.outage.is_some(),
+            told,
             ..Self::new(mechanism, "-".to_owned(), failure.to_string(), (failure.bytes_in, failure.bytes_out))
         }
     }
 
     /// A client with which there is no TLS connection.
-    pub fn not_secured(error: &HandshakeError) -> Self {
-        Self::new("-".to_owned(), "-".to_owned(), format!("TLS handshake: {error}"), (0, 0))
+    pub fn not_secured(error: &HandshakeError, bytes: (u64, u64)) -> Self {
+        let told = error.foreign().map_or(Told::Bounded, Told::Foreign);
+        let reason = format!("TLS handshake: {error}");
+        Self { told, ..Self::new("-".to_owned(), "-".to_owned(), reason, bytes) }
+    }
+
+    /// A connection whose PROXY header could not be read.
+    pub fn without_header(error: HeaderError) -> Self {
+        let told = if error == HeaderError::Nothing { Told::Hardly } else { Told::Bounded };
+        Self { told, ..Self::anonymous(error.to_string()) }
+    }
+
+    /// A connection that must come from a balancer and does not.
+    pub fn not_a_balancer() -> Self {
+        Self { told: Told::Bounded, ..Self::anonymous("not from proxy.protocol.trusted.addresses".to_owned()) }
+    }
+
+    /// A connection of an address that has too many.
+    pub fn too_many(limit: AddressLimitReached) -> Self {
+        Self { told: Told::Bounded, ..Self::anonymous(limit.to_string()) }
+    }
+
+    /// It was a balancer's own connection, on which nothing was said.
+    pub fn was_a_health_check(&mut self) {
+        self.told = Told::Hardly;
     }
 
     /// A client that was about to log in when the front was stopped.
     pub fn stopped() -> Self {
-        Self::new("-".to_owned(), "-".to_owned(), "shutdown".to_owned(), (0, 0))
+        Self::anonymous("shutdown".to_owned())
+    }
+
+    fn anonymous(reason: String) -> Self {
+        Self::new("-".to_owned(), "-".to_owned(), reason, (0, 0))
     }
 
     fn new(mechanism: String, principal: String, reason: String, (bytes_in, bytes_out): (u64, u64)) -> Self {
-        Self { duration: Duration::ZERO, bytes_in, bytes_out, mechanism, principal, reason, alarming: false }
+        Self {
+            duration: Duration::ZERO,
+            bytes_in,
+            bytes_out,
+            mechanism,
+            principal,
+            reason,
+            alarming: false,
+            told: Told::Always,
+        }
     }
 
-    /// Writes the line.
-    pub fn log(&self, peer: &Peer) {
+    /// Writes the line, unless too many of its kind were written already.
+    pub fn log(&self, peer: &Peer, protocol: SecurityProtocol, failures: &FailureLog) {
         let Self { mechanism, principal, reason, bytes_in, bytes_out, .. } = self;
         // An IPv4 client of a dual-stack socket is shown by its IPv4 address.
         let address = SocketAddr::new(peer.address.ip().to_canonical(), peer.address.port());
@@ -71,7 +140,22 @@ impl Closed {
                 )
             };
         }
-        if self.alarming { line!(warn) } else { line!(info) }
+        let what = match self.told {
+            Told::Always => None,
+            Told::Hardly => return line!(debug),
+            Told::Bounded => Some(What::Failure),
+            Told::Foreign(foreign) => Some(What::Foreign(foreign, listener.clone())),
+        };
+        if what.is_some_and(|what| !failures.allows(address.ip(), what)) {
+            return line!(debug);
+        }
+        match self.told {
+            Told::Foreign(foreign) => tracing::warn!(
+                %listener, peer = %address, duration_ms, bytes_in, bytes_out, "{foreign} on the {protocol} listener {listener}"
+            ),
+            _ if self.alarming => line!(warn),
+            _ => line!(info),
+        }
     }
 }
 

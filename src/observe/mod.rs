@@ -2,6 +2,7 @@
 
 mod closed;
 mod endpoint;
+mod failures;
 mod health;
 mod heartbeat;
 mod log;
@@ -9,6 +10,7 @@ mod metrics;
 
 pub use closed::Closed;
 pub use endpoint::{Endpoint, EndpointError};
+pub use failures::FailureLog;
 pub use health::Health;
 pub use heartbeat::Heartbeat;
 pub use log::{LogGuard, init_log};

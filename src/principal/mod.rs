@@ -1,4 +1,21 @@
 //! Who a client is, as Kafka names it: plain values and pure functions.
+//!
+//! [`CertificateNaming`] makes a principal of a client certificate: `certificate` finds the subject and the alternative names,
+//! `subject` prints the one as Java does, and `mapping` applies Kafka's rules, whose patterns `java_regex` translates.
+
+mod alternative_names;
+mod certificate;
+mod java_regex;
+mod mapping;
+mod naming;
+mod replacement;
+mod subject;
+
+pub use alternative_names::NameKind;
+pub use certificate::Certificate;
+pub use mapping::{MAX_NAME_LEN, MappingError, MappingRules};
+pub use naming::{CertificateNaming, NameSource, Named, NamingError};
+pub use subject::SubjectError;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,3 +63,6 @@ impl fmt::Debug for KafkaPrincipal {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::backend::ConnectError;
+use crate::foreign::ForeignProtocol;
 use crate::wire::schema::WalkError;
 
 /// The end of a relayed connection; one log line each.
@@ -27,6 +28,8 @@ pub enum CloseReason {
     DrainTimedOut,
     /// A request of more than `socket.request.max.bytes`, or of a negative size.
     RequestTooLarge,
+    /// The client, whose listener asks for no login, does not speak Kafka but something else that we recognise.
+    OtherProtocol(ForeignProtocol),
     /// A request that is too short for its header, or whose header does not parse.
     MalformedRequest,
     /// A request of an API that no broker listener has.
@@ -68,6 +71,11 @@ impl CloseReason {
         "shutdown",
         "drain timed out",
         "request too large",
+        "http_on_kafka_port",
+        "tls_on_plaintext_port",
+        "ssh_on_kafka_port",
+        "proxy_header_on_kafka_port",
+        "plaintext_on_tls_port",
         "malformed request",
         "unknown api",
         "refused api",
@@ -87,6 +95,7 @@ impl CloseReason {
             Self::Shutdown => "shutdown",
             Self::DrainTimedOut => "drain timed out",
             Self::RequestTooLarge => "request too large",
+            Self::OtherProtocol(protocol) => protocol.as_str(),
             Self::MalformedRequest => "malformed request",
             Self::UnknownApi(_) => "unknown api",
             Self::RefusedApi(_) => "refused api",
@@ -118,6 +127,7 @@ mod tests {
     /// The match has no wildcard: a new reason does not compile until it is here, and then wants its name in the list.
     #[test]
     fn each_reason_has_its_name_in_the_list() {
+        use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
         let io = || io::Error::from(io::ErrorKind::BrokenPipe);
         let next = |reason: &CloseReason| match reason {
             CloseReason::ClientClosed => Some(CloseReason::ClientIo(io())),
@@ -128,7 +138,12 @@ mod tests {
             CloseReason::Idle => Some(CloseReason::Shutdown),
             CloseReason::Shutdown => Some(CloseReason::DrainTimedOut),
             CloseReason::DrainTimedOut => Some(CloseReason::RequestTooLarge),
-            CloseReason::RequestTooLarge => Some(CloseReason::MalformedRequest),
+            CloseReason::RequestTooLarge => Some(CloseReason::OtherProtocol(Http)),
+            CloseReason::OtherProtocol(Http) => Some(CloseReason::OtherProtocol(Tls)),
+            CloseReason::OtherProtocol(Tls) => Some(CloseReason::OtherProtocol(Ssh)),
+            CloseReason::OtherProtocol(Ssh) => Some(CloseReason::OtherProtocol(ProxyHeader)),
+            CloseReason::OtherProtocol(ProxyHeader) => Some(CloseReason::OtherProtocol(Kafka)),
+            CloseReason::OtherProtocol(Kafka) => Some(CloseReason::MalformedRequest),
             CloseReason::MalformedRequest => Some(CloseReason::UnknownApi(0)),
             CloseReason::UnknownApi(_) => Some(CloseReason::RefusedApi("")),
             CloseReason::RefusedApi(_) => Some(CloseReason::UnsupportedVersion("", 0)),

@@ -10,6 +10,7 @@ use super::buffer::{BUFFER_LEN, Buffer};
 use super::in_flight::Forwarded;
 use super::{CloseReason, Relay, SPLICE_MIN};
 use crate::backend::Topology;
+use crate::foreign::ForeignProtocol;
 use crate::sasl::late_sasl_answer;
 use crate::stock::Pipe;
 use crate::wire::api_versions::{self, RequestVerdict};
@@ -228,7 +229,12 @@ impl Relay {
             let unread = buffer.unread();
             let Some(size) = unread.first_chunk().map(|size| i32::from_be_bytes(*size)) else { return Ok(found) };
             let size = u32::try_from(size).ok().filter(|size| *size <= self.rules.max_request_size);
-            let size = size.ok_or(CloseReason::RequestTooLarge)?;
+            let Some(size) = size else {
+                // The connection's first bytes: nothing has been read but these, and no login stands before them.
+                let is_first = self.bytes_in == unread.len() as u64 && !self.requests.api_versions_seen;
+                let foreign = ForeignProtocol::by_first_bytes(&unread[..LENGTH_PREFIX]).filter(|_| is_first);
+                return Err(foreign.map_or(CloseReason::RequestTooLarge, CloseReason::OtherProtocol));
+            };
             if size < MIN_REQUEST {
                 return Err(CloseReason::MalformedRequest);
             }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
-use crate::listener::{ListenerLimiter, PerIpLimitReached, Port};
-use crate::observe::Refused;
+use crate::listener::Port;
+use crate::observe::{Closed, Refused};
 use crate::sasl::Peer;
 
 /// What a port accepts by; all ports of a listener count together.
@@ -22,9 +22,16 @@ pub(super) struct Rules {
     pub(super) listener: ListenerName,
     /// What the next connection is served by; a reload puts another one in.
     pub(super) context: Arc<ArcSwap<ListenerContext>>,
-    pub(super) limiter: ListenerLimiter,
     /// Cancelled when the listener is closed.
     pub(super) stop: CancellationToken,
+}
+
+impl Rules {
+    /// A connection that is closed before it is served.
+    fn refuse(&self, peer: &Peer, closed: &Closed) {
+        let context = self.context.load();
+        closed.log(peer, context.security_protocol, &context.failures);
+    }
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
@@ -45,17 +52,36 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement) -> io:
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
-                metrics.accepted();
+                let context = rules.context.load_full();
+                context.metrics.accepted();
+                let peer = Peer { address, listener: rules.listener.clone() };
+                let ip = match &context.proxy_protocol {
+                    // A balancer: the client's address is still to come.
+                    Some(proxy) if proxy.trusts(address.ip()) => None,
+                    Some(proxy) if proxy.required => {
+                        context.metrics.refused(Refused::ProxySource);
+                        rules.refuse(&peer, &Closed::not_a_balancer());
+                        continue;
+                    }
+                    _ => Some(address.ip()),
+                };
+                if context.limiter.waits_for_logins() {
+                    context.metrics.accept_waits();
+                    context.failures.crowded(&rules.listener);
+                }
                 // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
                 let permit = tokio::select! {
                     () = stop.cancelled() => return Ok(()),
-                    permit = rules.limiter.admit(address.ip()) => permit,
+                    permit = context.limiter.admit(ip) => permit,
                 };
-                let Ok(permit) = permit.map_err(|PerIpLimitReached| ()) else {
-                    metrics.refused(Refused::PerAddress);
-                    continue;
+                let permit = match permit {
+                    Ok(permit) => permit,
+                    Err(limit) => {
+                        context.metrics.refused(limit.into());
+                        rules.refuse(&peer, &Closed::too_many(limit));
+                        continue;
+                    }
                 };
-                let peer = Peer { address, listener: rules.listener.clone() };
                 let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
                 placement.place(accepted, rules.context.load_full()).await;
             }

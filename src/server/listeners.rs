@@ -13,8 +13,8 @@ use crate::backend::Topology;
 use crate::config::{ListenerConfig, ListenerName, ServerConfig};
 use crate::connection::ListenerContext;
 use crate::listener::limits::UNLIMITED;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimiter, Port, bind};
-use crate::observe::{ListenerMetrics, Metrics};
+use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimiter, ListenerLimits, Port, bind};
+use crate::observe::{FailureLog, ListenerMetrics, Metrics};
 use crate::relay::RelayRules;
 use crate::tls::ServerTls;
 
@@ -23,6 +23,7 @@ pub(super) struct Common {
     pub(super) metrics: Arc<Metrics>,
     pub(super) topology: Arc<Topology>,
     pub(super) limiter: ConnectionLimiter,
+    pub(super) failures: Arc<FailureLog>,
     /// Cancelled when the server stops: no listener accepts any more.
     pub(super) stop: CancellationToken,
     /// Cancelled when the server stops: all connections finish what is in flight.
@@ -75,15 +76,19 @@ impl Running {
         tell_metrics(&metrics, listener, &parts);
         let drain = common.drain.child_token();
         let tls = parts.tls.map(|tls| Arc::new(ArcSwap::new(tls)));
+        let limiter = common.limiter.listener(&ListenerLimits::from(listener));
         let context = ListenerContext {
             security_protocol: listener.security_protocol,
             tls: tls.clone(),
             addresses: addresses.clone(),
+            limiter: limiter.clone(),
+            proxy_protocol: listener.proxy_protocol.clone(),
             gate: parts.gate,
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
             topology: common.topology.clone(),
             metrics,
+            failures: common.failures.clone(),
             drain: drain.clone(),
         };
         let running = Self {
@@ -91,7 +96,7 @@ impl Running {
             addresses,
             context: Arc::new(ArcSwap::from_pointee(context)),
             tls,
-            limiter: common.limiter.listener(listener.max_connections, listener.max_connection_creation_rate),
+            limiter,
             stop: common.stop.child_token(),
             drain,
             acceptors: TaskTracker::new(),
@@ -100,7 +105,6 @@ impl Running {
             let rules = accept::Rules {
                 listener: running.name.clone(),
                 context: running.context.clone(),
-                limiter: running.limiter.clone(),
                 stop: running.stop.clone(),
             };
             workers.accept(port, rules, running.acceptors.token());
@@ -137,6 +141,7 @@ impl Running {
         let current = self.context.load();
         tell_metrics(&current.metrics, listener, &parts);
         let context = ListenerContext {
+            proxy_protocol: listener.proxy_protocol.clone(),
             gate: parts.gate,
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
@@ -146,7 +151,7 @@ impl Running {
         if let Some(tls) = parts.tls {
             self.renew_tls(tls);
         }
-        self.limiter.apply(listener.max_connections, listener.max_connection_creation_rate);
+        self.limiter.apply(&ListenerLimits::from(listener));
     }
 
     /// What the next handshake goes by, if the listener has TLS.
@@ -176,6 +181,7 @@ impl Running {
 fn tell_metrics(metrics: &ListenerMetrics, listener: &ListenerConfig, parts: &ListenerParts) {
     metrics.enable_mechanisms(parts.gate.iter().flat_map(|gate| gate.mechanisms.names()));
     metrics.set_max_connections(listener.max_connections.and_then(limit_of));
+    metrics.set_max_unauthenticated_connections(listener.max_unauthenticated_connections);
 }
 
 /// A limit as the metrics show it: Kafka's default is none.

@@ -156,6 +156,7 @@ impl Server {
             metrics,
             topology,
             limiter: ConnectionLimiter::new(&config.limits),
+            failures: Arc::default(),
             stop: CancellationToken::new(),
             drain: CancellationToken::new(),
         };
@@ -173,6 +174,8 @@ impl Server {
             tracing::info!(%address, "metrics and health");
         }
         endpoint.serve(&Arc::new(Health::new(common.metrics.clone(), common.topology.clone())));
+        let (failures, until) = (common.failures.clone(), common.drain.clone());
+        tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
         parts.watch.materials().for_each(|material| material.tell_metrics(&common.metrics));
         let (watcher, closing) = (Watcher::new(parts.watch), Vec::new());

@@ -141,7 +141,7 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
             None => "-".to_owned(),
         };
         state.push(format!("{name} {users} {:?} {:?}", context.authentication_timeout, context.relay));
-        state.push(format!("{name} is told as {}", running.addresses().host()));
+        state.push(format!("{name} is told as {}, {:?}", running.addresses().host(), context.proxy_protocol));
         state.push(format!("{name} {}", running.limits()));
         let tls = running.tls();
         state.push(format!("{name} {:?} {:?}", tls, tls.as_ref().map(|tls| tls.certificates())));
@@ -282,6 +282,15 @@ security.inter.broker.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.loca
         ("max.connections.per.ip", SASL, vec!["max.connections.per.ip=9"], Effect),
         ("max.connections.per.ip.overrides", SASL, vec!["max.connections.per.ip.overrides=127.0.0.9:9"], Effect),
         ("max.connection.creation.rate", SASL, vec!["max.connection.creation.rate=9"], Effect),
+        ("max.unauthenticated.connections", SASL, vec!["max.unauthenticated.connections=9"], Effect),
+        ("max.unauthenticated.connections.per.ip", SASL, vec!["max.unauthenticated.connections.per.ip=9"], Effect),
+        ("proxy.protocol", SASL, vec!["proxy.protocol=required", "proxy.protocol.trusted.addresses=10.0.0.0/8"], Effect),
+        (
+            "proxy.protocol.trusted.addresses",
+            SASL,
+            vec!["proxy.protocol=allowed", "proxy.protocol.trusted.addresses=10.0.0.0/8"],
+            Effect,
+        ),
         ("connections.max.idle.ms", SASL, vec!["connections.max.idle.ms=9000"], Effect),
         ("connection.max.in.flight.requests", SASL, vec!["connection.max.in.flight.requests=9"], Effect),
         ("socket.request.max.bytes", SASL, vec!["socket.request.max.bytes=9000"], Effect),

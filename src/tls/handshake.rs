@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use super::record::{Opener, Sealer};
 use super::stream::{Keys, TlsStream};
+use crate::foreign::ForeignProtocol;
 
 /// Most bytes of a peer's handshake messages that are held. A chain of certificates is the longest that is legal.
 const MAX_HANDSHAKE: usize = 64 * 1024;
@@ -64,6 +65,14 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// What the peer spoke, if it was not TLS and is known.
+    pub fn foreign(&self) -> Option<ForeignProtocol> {
+        match self {
+            Self::NotTls(first) => ForeignProtocol::by_first_bytes(first),
+            _ => None,
+        }
+    }
+
     /// Which of a fixed list of kinds it is, for counting.
     pub fn kind(&self) -> HandshakeFailure {
         use rustls::Error;
@@ -112,6 +121,17 @@ pub enum HandshakeFailure {
     Other,
 }
 
+/// A client with which there is no connection.
+#[derive(Debug)]
+pub struct NoHandshake {
+    /// Why.
+    pub error: HandshakeError,
+    /// Its socket: an alert may be on its way.
+    pub tcp: TcpStream,
+    /// Bytes read and written.
+    pub bytes: (u64, u64),
+}
+
 /// Says of a server name whether this listener has it.
 pub type KnowsName = dyn Fn(&str) -> bool + Send + Sync;
 
@@ -120,7 +140,7 @@ pub async fn accept(
     mut tcp: TcpStream,
     config: &Arc<ServerConfig>,
     names: Option<Arc<KnowsName>>,
-) -> Result<(TlsStream, Handshaken), (HandshakeError, TcpStream)> {
+) -> Result<(TlsStream, Handshaken), NoHandshake> {
     let asked = Arc::new(OnceLock::new());
     let config = match names {
         None => config.clone(),
@@ -137,7 +157,7 @@ pub async fn accept(
     };
     match result {
         Ok(done) => Ok(finish(tcp, done, buffers, &asked)),
-        Err(error) => Err((error, tcp)),
+        Err(error) => Err(NoHandshake { error, tcp, bytes: (buffers.bytes_in, buffers.bytes_out) }),
     }
 }
 

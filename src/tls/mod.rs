@@ -21,7 +21,9 @@ mod trust;
 
 pub use client::ClientTls;
 pub use error::TlsError;
-pub use handshake::{HandshakeError, HandshakeFailure, Handshaken, KnowsName, accept, connect, server_name};
+pub use handshake::{
+    HandshakeError, HandshakeFailure, Handshaken, KnowsName, NoHandshake, accept, connect, server_name,
+};
 pub use server::ServerTls;
 pub use stream::TlsStream;
 

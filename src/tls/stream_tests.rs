@@ -16,7 +16,7 @@ use rustls::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::tls::{HandshakeError, HandshakeFailure, TlsStream, accept, connect};
+use crate::tls::{HandshakeError, HandshakeFailure, NoHandshake, TlsStream, accept, connect};
 
 const SUITES: [SupportedCipherSuite; 6] = [
     cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -87,7 +87,7 @@ async fn with_client<T: Send + 'static>(
 ) -> (TlsStream, thread::JoinHandle<T>) {
     let (ours, theirs) = pair().await;
     let client = thread::spawn(move || client(theirs_as_client(suite, theirs)));
-    let (stream, _) = accept(ours, &server_config(suite), None).await.map_err(|(e, _)| e).unwrap();
+    let (stream, _) = accept(ours, &server_config(suite), None).await.map_err(|failed| failed.error).unwrap();
     (stream, client)
 }
 
@@ -261,7 +261,7 @@ async fn an_unknown_name_gets_its_alert() {
         let result = accept(ours, &server_config(suite), Some(knows.clone())).await;
         match result {
             Ok((_, handshaken)) => assert_eq!((handshaken.server_name.as_deref(), name), (Some(name), "localhost")),
-            Err((error, _)) => {
+            Err(NoHandshake { error, .. }) => {
                 assert!(matches!(&error, HandshakeError::UnknownName(asked) if asked.as_deref() == refused), "{error}");
                 assert_eq!(error.kind(), HandshakeFailure::UnknownName);
             }
@@ -279,7 +279,9 @@ async fn what_is_no_tls_is_known_by_its_first_bytes() {
     for bytes in [&b"GET / HTTP/1.1\r\n"[..], &[0, 0, 0, 20, 0, 18, 0, 3, 0, 0], &[0x80, 46, 1, 0, 2]] {
         let (ours, mut theirs) = pair().await;
         theirs.write_all(bytes).unwrap();
-        let Err((error, _)) = accept(ours, &server_config(SUITES[0]), None).await else { panic!("accepted") };
+        let Err(NoHandshake { error, .. }) = accept(ours, &server_config(SUITES[0]), None).await else {
+            panic!("accepted")
+        };
         assert!(matches!(error, HandshakeError::NotTls(first) if bytes.starts_with(&first[..5])), "{error}");
     }
     // A record of 16 MiB that is only promised, and then silence.
@@ -305,7 +307,7 @@ async fn data_behind_the_handshake_is_not_lost_and_a_second_connection_resumes()
             client.read_exact(&mut back).unwrap();
             back
         });
-        let (mut stream, handshaken) = accept(ours, &server, None).await.map_err(|(e, _)| e).unwrap();
+        let (mut stream, handshaken) = accept(ours, &server, None).await.map_err(|failed| failed.error).unwrap();
         assert_eq!(handshaken.resumed, round == 1);
         assert!(read_pieces(&mut stream, 40_000).await == pattern(40_000));
         stream.write_all(b"ok").await.unwrap();

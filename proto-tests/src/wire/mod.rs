@@ -7,12 +7,13 @@ pub mod sealed;
 pub mod tls;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use ::bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use socket2::{Domain, Socket, Type};
 
 use crate::{Context, Result, check_eq};
 
@@ -90,6 +91,14 @@ impl Conn {
         Ok(Conn { stream: Pipe::Plain(Self::connect(to)?), correlation: 1 })
     }
 
+    /// A connection from that address of this machine.
+    pub fn open_from(from: Ipv4Addr, to: SocketAddr) -> Result<Conn> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a socket")?;
+        socket.bind(&SocketAddr::from((from, 0)).into()).context(format!("bind to {from}"))?;
+        socket.connect_timeout(&to.into(), PATIENCE).context(format!("connect from {from} to {to}"))?;
+        Ok(Conn { stream: Pipe::Plain(Self::prepared(socket.into())?), correlation: 1 })
+    }
+
     /// A connection whose TLS handshake is done, as far as the client can tell: a server with TLS 1.3 may refuse its certificate
     /// afterwards.
     pub fn open_tls(to: SocketAddr, client: &tls::Client) -> Result<Conn> {
@@ -107,7 +116,10 @@ impl Conn {
     }
 
     fn connect(to: SocketAddr) -> Result<TcpStream> {
-        let stream = TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?;
+        Self::prepared(TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?)
+    }
+
+    fn prepared(stream: TcpStream) -> Result<TcpStream> {
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;
         stream.set_write_timeout(Some(PATIENCE)).context("set a time limit")?;
@@ -116,19 +128,24 @@ impl Conn {
 
     /// A connection on which PLAIN has succeeded.
     pub fn login(to: SocketAddr, user: &str, password: &str) -> Result<Conn> {
-        Conn::open(to)?.authenticated(user, password)
+        let mut conn = Conn::open(to)?;
+        conn.log_in(user, password)?;
+        Ok(conn)
     }
 
     /// The same, inside TLS.
     pub fn login_tls(to: SocketAddr, client: &tls::Client, user: &str, password: &str) -> Result<Conn> {
-        Conn::open_tls(to, client)?.authenticated(user, password)
+        let mut conn = Conn::open_tls(to, client)?;
+        conn.log_in(user, password)?;
+        Ok(conn)
     }
 
-    fn authenticated(mut self, user: &str, password: &str) -> Result<Conn> {
+    /// PLAIN, which has to succeed.
+    pub fn log_in(&mut self, user: &str, password: &str) -> Result<()> {
         self.handshake("PLAIN")?;
         let reply = self.call(1, &requests::plain(user, password))?;
         check_eq!(reply.error_code, 0, "login of {user}: {:?}", reply.error_message);
-        Ok(self)
+        Ok(())
     }
 
     /// SaslHandshake v1 that has to be accepted.

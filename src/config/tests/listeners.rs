@@ -307,3 +307,62 @@ fn limits_between_keys_and_per_address() {
     assert_eq!(config.connections_max_idle, None);
     assert_eq!(config.socket.receive_buffer_bytes, None);
 }
+
+#[test]
+fn limits_before_authentication_are_each_listeners_own() {
+    let listeners = "listeners=A://h:1000,B://h:2000\nlistener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT\n";
+    let limits = |text: &str| -> Vec<(u32, u32)> {
+        let listeners = good(&format!("{listeners}{text}")).config.listeners;
+        let pair = |l: &ListenerConfig| (l.max_unauthenticated_connections, l.max_unauthenticated_connections_per_ip);
+        listeners.iter().map(pair).collect()
+    };
+    assert_eq!(limits(""), [(10_000, 5000); 2]);
+    let text = "max.unauthenticated.connections=7\nlistener.name.b.max.unauthenticated.connections=1";
+    assert_eq!(limits(text), [(7, 4), (1, 1)]);
+    let text = "max.unauthenticated.connections.per.ip=3\nlistener.name.b.max.unauthenticated.connections.per.ip=10000";
+    assert_eq!(limits(text), [(10_000, 3), (10_000, 10_000)]);
+    assert_only_error(&[(
+        "listeners=PLAINTEXT://h:1000\nmax.unauthenticated.connections=0",
+        "max.unauthenticated.connections (server.properties:2): Invalid value 0 for configuration \
+         max.unauthenticated.connections: Value must be at least 1",
+    )]);
+}
+
+#[test]
+fn proxy_protocol_is_believed_from_listed_addresses_only() {
+    let listeners = "listeners=A://h:1000,B://h:2000\nlistener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT\n";
+    let text = "proxy.protocol=allowed\nproxy.protocol.trusted.addresses=10.0.0.0/8, ::1\n\
+        listener.name.b.proxy.protocol=required\nlistener.name.b.proxy.protocol.trusted.addresses=192.0.2.7";
+    let config = good(&format!("{listeners}{text}")).config;
+    let [a, b] = [0, 1].map(|n| config.listeners[n].proxy_protocol.clone().unwrap());
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    assert_eq!((a.required, b.required), (false, true));
+    assert!(
+        a.trusts(ip("10.1.2.3")) && a.trusts(ip("::1")) && a.trusts(ip("::ffff:10.1.2.3")) && !a.trusts(ip("11.0.0.1"))
+    );
+    assert!(b.trusts(ip("192.0.2.7")) && !b.trusts(ip("10.1.2.3")));
+    let off = good(&format!("{listeners}{text}\nlistener.name.a.proxy.protocol=off")).config.listeners;
+    assert_eq!(off[0].proxy_protocol, None);
+    assert_only_error(&[
+        (
+            "listeners=PLAINTEXT://h:1000\nproxy.protocol=required",
+            "proxy.protocol (server.properties:2): proxy.protocol=required believes the header of listed addresses only; set \
+             listener.name.plaintext.proxy.protocol.trusted.addresses to the balancer's, such as 10.0.0.0/8",
+        ),
+        (
+            "listeners=PLAINTEXT://h:1000\nproxy.protocol=allowed\nproxy.protocol.trusted.addresses= ",
+            "proxy.protocol (server.properties:2): proxy.protocol=allowed believes the header of listed addresses only; set \
+             listener.name.plaintext.proxy.protocol.trusted.addresses to the balancer's, such as 10.0.0.0/8",
+        ),
+        (
+            "listeners=PLAINTEXT://h:1000\nproxy.protocol=on\nproxy.protocol.trusted.addresses=::1",
+            "proxy.protocol (server.properties:2): Invalid value on for configuration proxy.protocol: String must be one of: \
+             off, allowed, required",
+        ),
+        (
+            "listeners=PLAINTEXT://h:1000\nproxy.protocol.trusted.addresses=10.0.0.0/8,balancer",
+            "proxy.protocol.trusted.addresses (server.properties:2): Invalid value balancer for configuration \
+             proxy.protocol.trusted.addresses: expected an IP address, or a block such as 10.0.0.0/8",
+        ),
+    ]);
+}

@@ -49,7 +49,9 @@ families! {
     CONNECTIONS_ACCEPTED = "doorkeeper_connections_accepted_total", Counter, ["listener"],
         "Connections accepted, those that were then refused by a limit among them.";
     CONNECTIONS_REFUSED = "doorkeeper_connections_refused_total", Counter, ["listener", "reason"],
-        "Connections closed by a limit before a byte of theirs was read.";
+        "Connections closed by a limit before anything of theirs was read, but for a PROXY protocol header.";
+    ACCEPT_WAITS = "doorkeeper_accept_waits_total", Counter, ["listener"],
+        "Times that accepting waited because max.unauthenticated.connections was reached.";
     ACCEPT_FAILURES = "doorkeeper_accept_failures_total", Counter, ["listener"],
         "Times that accepting failed, for instance for want of file descriptors.";
     CONNECTIONS_CLOSED = "doorkeeper_connections_closed_total", Counter, ["listener", "reason"],
@@ -58,6 +60,8 @@ families! {
         "max.connections over all listeners; absent where there is no limit.";
     LISTENER_MAX_CONNECTIONS = "doorkeeper_listener_max_connections", Gauge, ["listener"],
         "The listener's own max.connections; absent where it has none.";
+    LISTENER_MAX_UNAUTHENTICATED = "doorkeeper_listener_max_unauthenticated_connections", Gauge, ["listener"],
+        "The listener's max.unauthenticated.connections: for connections in the states before relayed.";
     TLS_HANDSHAKES = "doorkeeper_tls_handshakes_total", Counter, ["listener", "outcome"],
         "TLS handshakes that have ended: ok (full), resumed, or why they failed.";
     TLS_HANDSHAKE_DURATION = "doorkeeper_tls_handshake_duration_seconds", Histogram, ["listener"],

@@ -1,6 +1,7 @@
 //! The fixed lists that label values come from.
 
 use super::values::labels;
+use crate::listener::AddressLimitReached;
 use crate::tls::{HandshakeError, HandshakeFailure, Handshaken};
 
 labels! {
@@ -23,18 +24,23 @@ labels! {
 pub(super) const DRAINING: &str = "draining";
 
 labels! {
-    /// Why a connection was closed before a byte of it was read.
+    /// Which limit closed a connection.
     Refused {
         /// `max.connections.per.ip` or its overrides.
         PerAddress = "max_connections_per_ip",
-        /// Too many connections have not logged in yet.
-        NotAuthenticated = "max_unauthenticated_connections",
-        /// A limit on all connections, where it refuses instead of holding back.
-        Total = "max_connections",
-        /// A PROXY protocol listener, and an address that may not connect to it.
+        /// `max.unauthenticated.connections.per.ip`.
+        UnauthenticatedPerAddress = "max_unauthenticated_connections_per_ip",
+        /// `proxy.protocol=required`, and the address is none of `proxy.protocol.trusted.addresses`.
         ProxySource = "proxy_source",
-        /// It could not be given to a worker.
-        NoWorker = "no_worker",
+    }
+}
+
+impl From<AddressLimitReached> for Refused {
+    fn from(limit: AddressLimitReached) -> Self {
+        match limit {
+            AddressLimitReached::Connections => Self::PerAddress,
+            AddressLimitReached::Unauthenticated => Self::UnauthenticatedPerAddress,
+        }
     }
 }
 

@@ -18,9 +18,10 @@ const SUCCESS: &str = "success";
 const NO_LIMIT: u64 = u64::MAX;
 
 /// Reasons of connections that ended before the gate or the relay could give one.
-pub(super) const CLOSED_BEFORE: [&str; 3] = [TLS_HANDSHAKE_FAILED, PROXY_HEADER_FAILED, ABORTED];
+pub(super) const CLOSED_BEFORE: [&str; 4] = [TLS_HANDSHAKE_FAILED, PROXY_HEADER_FAILED, ADDRESS_LIMIT, ABORTED];
 const TLS_HANDSHAKE_FAILED: &str = "tls_handshake_failed";
 const PROXY_HEADER_FAILED: &str = "proxy_header_failed";
+const ADDRESS_LIMIT: &str = "address_limit";
 const ABORTED: &str = "aborted";
 
 /// One listener's numbers.
@@ -31,6 +32,7 @@ pub struct ListenerMetrics {
     draining: AtomicBool,
     accepted: AtomicU64,
     refused: Words,
+    accept_waits: AtomicU64,
     accept_failures: AtomicU64,
     closed: Words,
     closed_at_login: Words,
@@ -41,6 +43,7 @@ pub struct ListenerMetrics {
     login_duration: Histogram,
     traffic: Traffic,
     max_connections: AtomicU64,
+    max_unauthenticated: AtomicU64,
     addresses: ArcSwapOption<Addresses>,
 }
 
@@ -62,6 +65,8 @@ impl ClosedBy {
     pub const TLS_HANDSHAKE: Self = Self::of(TLS_HANDSHAKE_FAILED);
     /// Its PROXY protocol header was bad, or missing where it is required.
     pub const PROXY_HEADER: Self = Self::of(PROXY_HEADER_FAILED);
+    /// The address that its PROXY protocol header names has too many.
+    pub const ADDRESS_LIMIT: Self = Self::of(ADDRESS_LIMIT);
     /// The front was stopped before it had logged in.
     pub const SHUTDOWN: Self = Self::of("shutdown");
     const ABORTED: Self = Self::of(ABORTED);
@@ -91,6 +96,7 @@ impl ListenerMetrics {
             draining: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
             refused: Words::new(Refused::ALL.iter().map(|reason| reason.as_str())),
+            accept_waits: AtomicU64::new(0),
             accept_failures: AtomicU64::new(0),
             closed: Words::new(CloseReason::NAMES.iter().copied().chain(CLOSED_BEFORE)),
             closed_at_login: Words::new(GateFailureReason::ALL.iter().map(|reason| reason.as_str())),
@@ -100,6 +106,7 @@ impl ListenerMetrics {
             login_duration: Histogram::default(),
             traffic: Traffic::default(),
             max_connections: AtomicU64::new(NO_LIMIT),
+            max_unauthenticated: AtomicU64::new(NO_LIMIT),
             addresses: ArcSwapOption::empty(),
         }
     }
@@ -114,9 +121,14 @@ impl ListenerMetrics {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It was closed at once.
+    /// It was closed by a limit.
     pub fn refused(&self, reason: Refused) {
         self.refused.add(reason.as_str());
+    }
+
+    /// Accepting waits, because too many have not logged in yet.
+    pub fn accept_waits(&self) {
+        self.accept_waits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Accepting failed.
@@ -174,6 +186,11 @@ impl ListenerMetrics {
         self.max_connections.store(limit.map_or(NO_LIMIT, u64::from), Ordering::Relaxed);
     }
 
+    /// The listener's `max.unauthenticated.connections`.
+    pub fn set_max_unauthenticated_connections(&self, limit: u32) {
+        self.max_unauthenticated.store(u64::from(limit), Ordering::Relaxed);
+    }
+
     /// The addresses that clients are told: brokers without one are counted.
     pub fn set_addresses(&self, addresses: Arc<Addresses>) {
         self.addresses.store(Some(addresses));
@@ -192,6 +209,7 @@ impl ListenerMetrics {
     pub(super) fn retire(&self) {
         self.drain();
         self.set_max_connections(None);
+        self.max_unauthenticated.store(NO_LIMIT, Ordering::Relaxed);
         self.addresses.store(None);
     }
 
@@ -216,6 +234,10 @@ impl ListenerMetrics {
         self.refused.iter()
     }
 
+    pub(super) fn accept_waits_total(&self) -> u64 {
+        self.accept_waits.load(Ordering::Relaxed)
+    }
+
     pub(super) fn accept_failures_total(&self) -> u64 {
         self.accept_failures.load(Ordering::Relaxed)
     }
@@ -228,6 +250,10 @@ impl ListenerMetrics {
 
     pub(super) fn max_connections(&self) -> Option<u64> {
         Some(self.max_connections.load(Ordering::Relaxed)).filter(|limit| *limit != NO_LIMIT)
+    }
+
+    pub(super) fn max_unauthenticated_connections(&self) -> Option<u64> {
+        Some(self.max_unauthenticated.load(Ordering::Relaxed)).filter(|limit| *limit != NO_LIMIT)
     }
 
     pub(super) fn handshakes(&self) -> (impl Iterator<Item = (&'static str, u64)> + '_, &Histogram) {
@@ -331,7 +357,8 @@ mod tests {
     #[test]
     fn every_reason_has_its_counter() {
         let listener = Arc::new(ListenerMetrics::new("L"));
-        let mut reasons = vec![ClosedBy::TLS_HANDSHAKE, ClosedBy::PROXY_HEADER, ClosedBy::ABORTED];
+        let mut reasons =
+            vec![ClosedBy::TLS_HANDSHAKE, ClosedBy::PROXY_HEADER, ClosedBy::ADDRESS_LIMIT, ClosedBy::ABORTED];
         reasons.extend(CloseReason::NAMES.iter().map(|name| ClosedBy::of(name)));
         reasons.extend(GateFailureReason::ALL.iter().map(|reason| ClosedBy::gate(*reason)));
         for reason in &reasons {

@@ -42,6 +42,12 @@ impl Metrics {
                 samples.put(&[listener.name()], limit);
             }
         }
+        let mut samples = page.family(&LISTENER_MAX_UNAUTHENTICATED);
+        for listener in listeners {
+            if let Some(limit) = listener.max_unauthenticated_connections() {
+                samples.put(&[listener.name()], limit);
+            }
+        }
     }
 
     fn backend(&self, page: &mut Page, listeners: &Listeners) {
@@ -96,6 +102,8 @@ fn connections(page: &mut Page, listeners: &Listeners) {
     for listener in listeners {
         listener.refused_totals().for_each(|(reason, count)| samples.put(&[listener.name(), reason], count));
     }
+    let mut samples = page.family(&ACCEPT_WAITS);
+    listeners.iter().for_each(|listener| samples.put(&[listener.name()], listener.accept_waits_total()));
     let mut samples = page.family(&ACCEPT_FAILURES);
     listeners.iter().for_each(|listener| samples.put(&[listener.name()], listener.accept_failures_total()));
     let mut samples = page.family(&CONNECTIONS_CLOSED);

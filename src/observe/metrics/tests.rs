@@ -39,6 +39,7 @@ fn full() -> Metrics {
     let listener = metrics.listener("CLIENTS");
     listener.enable_mechanisms(["PLAIN"]);
     listener.set_max_connections(Some(50));
+    listener.set_max_unauthenticated_connections(20);
     let advertised = HostPort { host: "front".into(), port: 9192 };
     let addresses = crate::listener::Addresses::from_parts("CLIENTS", &advertised, vec![(1, 9193)]);
     listener.set_addresses(Arc::new(addresses));

@@ -10,7 +10,8 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use zeroize::Zeroize;
 
-use super::failure::{ForeignProtocol, GateFailureReason, Refusal};
+use super::failure::{GateFailureReason, Refusal};
+use crate::foreign::ForeignProtocol;
 use crate::wire::LENGTH_PREFIX;
 
 /// Most bytes that one read takes. They land on the stack of the thread that polls, so that a connection that waits for its

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::foreign::ForeignProtocol;
 use crate::sasl::mechanism::{MechanismName, Outage};
 
 /// Most connections that may sit in the failure delay at once, over all listeners. Above it a client that failed is answered
@@ -50,6 +51,7 @@ impl GateFailureReason {
         Self::OtherProtocol(ForeignProtocol::Tls),
         Self::OtherProtocol(ForeignProtocol::Ssh),
         Self::OtherProtocol(ForeignProtocol::ProxyHeader),
+        Self::OtherProtocol(ForeignProtocol::Kafka),
         Self::UnexpectedRequest,
         Self::TooManyVersionErrors,
         Self::UnsupportedMechanism,
@@ -82,44 +84,6 @@ impl GateFailureReason {
 impl fmt::Display for GateFailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// Another protocol on a Kafka port, told by the first four bytes of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ForeignProtocol {
-    /// A request line of HTTP/1 or the preface of HTTP/2.
-    Http,
-    /// A TLS ClientHello; the client takes the listener for a TLS one.
-    Tls,
-    /// SSH.
-    Ssh,
-    /// A PROXY protocol header, text or binary.
-    ProxyHeader,
-}
-
-impl ForeignProtocol {
-    /// What a connection with these first bytes speaks.
-    pub fn by_first_bytes(bytes: &[u8; 4]) -> Option<Self> {
-        match bytes {
-            b"GET " | b"POST" | b"HEAD" | b"PUT " | b"OPTI" | b"CONN" | b"DELE" | b"PATC" | b"TRAC" | b"PRI " => {
-                Some(Self::Http)
-            }
-            [0x16, 3, 0..=4, _] => Some(Self::Tls),
-            b"SSH-" => Some(Self::Ssh),
-            b"PROX" | b"\r\n\r\n" => Some(Self::ProxyHeader),
-            _ => None,
-        }
-    }
-
-    /// A fixed word for logs and metric labels.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http_on_kafka_port",
-            Self::Tls => "tls_on_sasl_plaintext_port",
-            Self::Ssh => "ssh_on_kafka_port",
-            Self::ProxyHeader => "proxy_header_on_kafka_port",
-        }
     }
 }
 
@@ -255,7 +219,7 @@ mod all_tests {
     /// The match has no wildcard: a new reason does not compile until it is here, and then wants its place in the list.
     #[test]
     fn all_reasons_are_listed() {
-        use ForeignProtocol::{Http, ProxyHeader, Ssh, Tls};
+        use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
         use GateFailureReason as Reason;
         let next = |reason: &Reason| match reason {
             Reason::PeerClosed => Some(Reason::Deadline),
@@ -264,7 +228,8 @@ mod all_tests {
             Reason::OtherProtocol(Http) => Some(Reason::OtherProtocol(Tls)),
             Reason::OtherProtocol(Tls) => Some(Reason::OtherProtocol(Ssh)),
             Reason::OtherProtocol(Ssh) => Some(Reason::OtherProtocol(ProxyHeader)),
-            Reason::OtherProtocol(ProxyHeader) => Some(Reason::UnexpectedRequest),
+            Reason::OtherProtocol(ProxyHeader) => Some(Reason::OtherProtocol(Kafka)),
+            Reason::OtherProtocol(Kafka) => Some(Reason::UnexpectedRequest),
             Reason::UnexpectedRequest => Some(Reason::TooManyVersionErrors),
             Reason::TooManyVersionErrors => Some(Reason::UnsupportedMechanism),
             Reason::UnsupportedMechanism => Some(Reason::MalformedRequest),

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 use self::channel::Channel;
 use self::exchange::Exchange;
 use self::failure::{Close, Refusal};
-pub use self::failure::{FailureDelays, ForeignProtocol, GateFailure, GateFailureReason, MAX_DELAYED_FAILURES};
+pub use self::failure::{FailureDelays, GateFailure, GateFailureReason, MAX_DELAYED_FAILURES};
 pub use self::opening::MAX_VERSION_ERRORS;
 use self::opening::{Opened, Opening};
 use super::mechanism::{MechanismName, Peer, Proof};

@@ -1,6 +1,7 @@
 //! The hostile inputs H-001 to H-083 and H-110 to H-128, by their numbers. Those that `states` holds are not repeated.
 
 use super::*;
+use crate::foreign::ForeignProtocol;
 use GateFailureReason::{
     Deadline, InvalidReceiveSize, MalformedRequest, MalformedToken, OtherProtocol, PeerClosed, RejectedCredentials,
     TooManyVersionErrors, UnsupportedMechanism,
