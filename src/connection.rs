@@ -119,6 +119,7 @@ async fn run(
         Ok(header_len) => bytes.0 += header_len,
         Err(not_known) => return (not_known.tell(bytes, listener, counted), None),
     }
+    let header_len = bytes.0;
     counted.enter(listener.state_behind_header());
     let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
         Ok(secured) => secured,
@@ -146,7 +147,11 @@ async fn run(
     counted.close(ClosedBy::relay(&relayed.reason));
     let left = relayed.reason.leaves_the_client().then_some(relayed.client);
     let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
-    (Closed::relayed(&session, &relayed.reason, bytes), left)
+    let mut closed = Closed::relayed(&session, &relayed.reason, bytes);
+    if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(peer) {
+        closed.was_a_health_check();
+    }
+    (closed, left)
 }
 
 /// Why a client does not become known.

@@ -103,7 +103,10 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     match server::check(&loaded.config, &Registry::with_builtin()) {
-        Ok(()) => {
+        Ok(warnings) => {
+            for warning in warnings {
+                eprintln!("warning: {warning}");
+            }
             println!("{}: good", arguments.file.display());
             ExitCode::SUCCESS
         }

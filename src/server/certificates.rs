@@ -43,6 +43,7 @@ impl Server {
             Material::Backend(_, tls) => self.renew_backend_tls(tls.clone()),
         }
         material.tell_metrics(&self.common.metrics);
+        material.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let own = material.own_certificate();
         let (subject, valid_until) =
             own.map_or(("-", "-".to_owned()), |own| (own.subject.as_str(), date(own.not_after)));

@@ -111,11 +111,12 @@ async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>,
     }
 }
 
-/// Builds what can be built without serving: mechanisms and TLS. What `doorkeeper check` adds to loading the file.
-pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
+/// Builds what can be built without serving: the mechanisms and the TLS of each listener, and the TLS towards the backend. What
+/// `doorkeeper check` adds to loading the file. Gives the warnings, one line each.
+pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-    runtime.block_on(parts::build(config, registry, &failure_delays)).map(|_| ())
+    runtime.block_on(parts::build(config, registry, &failure_delays)).map(|parts| parts.warnings)
 }
 
 struct Server {
@@ -140,6 +141,7 @@ impl Server {
         let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
         let parts = parts::build(config, registry, &failure_delays).await?;
+        parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let bound: Vec<Bound> =
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 

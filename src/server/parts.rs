@@ -19,6 +19,8 @@ pub(super) struct Parts {
     pub(super) watch: Watch,
     /// One for each listener, in the configuration's order.
     pub(super) listeners: Vec<ListenerParts>,
+    /// What the operator should know of them, one line each.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The parts of one listener.
@@ -29,7 +31,7 @@ pub(super) struct ListenerParts {
     pub(super) gate: Option<GateRules>,
 }
 
-/// Builds them, and warns of what the operator should know. `failure_delays` counts over all listeners, and over reloads.
+/// Builds them. `failure_delays` counts over all listeners, and over reloads.
 pub(super) async fn build(
     config: &ServerConfig,
     registry: &Registry,
@@ -43,16 +45,14 @@ pub(super) async fn build(
         drain_limit: config.shutdown_timeout,
     });
     let AllTls { listeners: tls, backend: backend_tls, watched } = load_tls(config).await?;
-    for (listener, tls) in config.listeners.iter().zip(&tls) {
-        tls.iter().flat_map(|tls| tls.warnings()).for_each(|text| tracing::warn!(listener = %listener.name, "{text}"));
-    }
-    backend_tls.iter().flat_map(|tls| tls.warnings()).for_each(|text| tracing::warn!("backend: {text}"));
+    let of_listeners = tls.iter().flatten().flat_map(|tls| tls.warnings());
+    let warnings = of_listeners.chain(backend_tls.iter().flat_map(|tls| tls.warnings())).cloned().collect();
     let mut listeners = Vec::new();
     for (listener, tls) in config.listeners.iter().zip(tls) {
         listeners.push(ListenerParts { tls, gate: build_gate(config, listener, registry, failure_delays).await? });
     }
     let watch = Watch::new(watched, config.tls_reload_interval);
-    Ok(Parts { relay, backend_tls, watch, listeners })
+    Ok(Parts { relay, backend_tls, watch, listeners, warnings })
 }
 
 struct AllTls {

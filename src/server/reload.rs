@@ -67,7 +67,7 @@ impl Server {
         match self.prepare(source, registry).await {
             Ok(prepared) => {
                 let changed = if prepared.changed.is_empty() { "nothing".into() } else { prepared.changed.join(", ") };
-                for warning in &prepared.loaded.warnings {
+                for warning in prepared.loaded.warnings.iter().chain(&prepared.parts.warnings) {
                     tracing::warn!("{warning}");
                 }
                 self.apply(prepared);

@@ -97,6 +97,14 @@ impl Material {
         self.certificates().iter().find(|certificate| certificate.store == Store::Keystore)
     }
 
+    /// What the operator should know of it, one line each.
+    pub(super) fn warnings(&self) -> &[String] {
+        match self {
+            Self::Listener(_, tls) => tls.warnings(),
+            Self::Backend(_, tls) => tls.warnings(),
+        }
+    }
+
     pub(super) fn certificates(&self) -> &[CertificateInfo] {
         match self {
             Self::Listener(_, tls) => tls.certificates(),

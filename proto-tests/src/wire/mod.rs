@@ -88,7 +88,7 @@ pub struct Outcome {
 
 impl Conn {
     pub fn open(to: SocketAddr) -> Result<Conn> {
-        Ok(Conn { stream: Pipe::Plain(Self::connect(to)?), correlation: 1 })
+        Conn::over(TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?)
     }
 
     /// A connection from that address of this machine.
@@ -96,15 +96,7 @@ impl Conn {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a socket")?;
         socket.bind(&SocketAddr::from((from, 0)).into()).context(format!("bind to {from}"))?;
         socket.connect_timeout(&to.into(), PATIENCE).context(format!("connect from {from} to {to}"))?;
-        Ok(Conn { stream: Pipe::Plain(Self::prepared(socket.into())?), correlation: 1 })
-    }
-
-    /// A connection whose TLS handshake is done, as far as the client can tell: a server with TLS 1.3 may refuse its certificate
-    /// afterwards.
-    pub fn open_tls(to: SocketAddr, client: &tls::Client) -> Result<Conn> {
-        let mut stream = rustls::StreamOwned::new(client.connection(to)?, Self::connect(to)?);
-        stream.conn.complete_io(&mut stream.sock).context(format!("TLS handshake with {to}"))?;
-        Ok(Conn { stream: Pipe::Tls(Box::new(stream)), correlation: 1 })
+        Conn::over(socket.into())
     }
 
     /// What the server has shown, in DER, if there is TLS.
@@ -115,15 +107,26 @@ impl Conn {
         }
     }
 
-    fn connect(to: SocketAddr) -> Result<TcpStream> {
-        Self::prepared(TcpStream::connect_timeout(&to, PATIENCE).context(format!("connect to {to}"))?)
-    }
-
-    fn prepared(stream: TcpStream) -> Result<TcpStream> {
+    fn over(stream: TcpStream) -> Result<Conn> {
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;
         stream.set_write_timeout(Some(PATIENCE)).context("set a time limit")?;
-        Ok(stream)
+        Ok(Conn { stream: Pipe::Plain(stream), correlation: 1 })
+    }
+
+    /// A connection whose TLS handshake is done, as far as the client can tell: a server with TLS 1.3 may refuse its certificate
+    /// afterwards.
+    pub fn open_tls(to: SocketAddr, client: &tls::Client) -> Result<Conn> {
+        Conn::open(to)?.start_tls(client, to)
+    }
+
+    /// The handshake on a connection that has carried other bytes before; the server's certificate has to be for `to`, unless the
+    /// client asks for a name.
+    pub fn start_tls(self, client: &tls::Client, to: SocketAddr) -> Result<Conn> {
+        let Pipe::Plain(stream) = self.stream else { return Err("TLS inside of TLS".into()) };
+        let mut stream = rustls::StreamOwned::new(client.connection(to)?, stream);
+        stream.conn.complete_io(&mut stream.sock).context(format!("TLS handshake with {to}"))?;
+        Ok(Conn { stream: Pipe::Tls(Box::new(stream)), correlation: 1 })
     }
 
     /// A connection on which PLAIN has succeeded.

@@ -26,6 +26,7 @@ use crate::{free, steady};
 pub fn trials() -> Vec<Trial> {
     vec![
         steady("certificates::a_thousand_swaps_under_load", thousand_swaps),
+        free("certificates::a_file_that_is_written_slowly", written_slowly),
         free("certificates::authorities_and_revocation_lists_change", authorities),
         free("certificates::a_volume_as_kubernetes_mounts_it", kubernetes),
         free("certificates::towards_the_backend", backend),
@@ -180,11 +181,7 @@ fn thousand_swaps(cluster: &Cluster) -> Result<()> {
                 let broken = n % 10 == 9;
                 let text =
                     if broken { bad(ca, &tls.host, n / 10)? } else { stores::pem_text(&server(ca, &tls.host)?)? };
-                let in_place = n % 10 >= 8;
-                let applied = tls.change(|| match in_place {
-                    true => fs::write(directory.path("keystore.pem"), &text).context("write in place"),
-                    false => directory.replace("keystore.pem", &text),
-                })?;
+                let applied = tls.change(|| directory.replace("keystore.pem", &text))?;
                 check_eq!(applied, !broken, "change {n}: {:?}", tls.last_line("TLS files"));
             }
             Ok(())
@@ -221,6 +218,36 @@ fn bad(ca: &Authority, host: &str, n: usize) -> Result<String> {
         3 => stores::pem_text(&ca.leaf(&wish(host).not_yet_valid(), Key::ec()?)?)?,
         4 => stores::pem_text(&ca.server("somebody else", &[host])?)?,
         _ => String::new(),
+    })
+}
+
+/// A writer that takes its time: nothing of what is half there is served.
+fn written_slowly() -> Result<()> {
+    let ca = &pki::get()?.ca;
+    let standin = Standin::start(Standin::reserve()?)?;
+    let spec = Spec::new(&standin.at.to_string())?;
+    let directory = Directory::new("slowly");
+    let keystore = directory.path("keystore.pem");
+    directory.replace("keystore.pem", &stores::pem_text(&server(ca, &spec.host().to_string())?)?)?;
+    let tls = Tls::start(spec, &directory, &[])?;
+    let client = Client::trusting(ca)?;
+    let leaf = server(ca, &tls.host)?;
+    let text = stores::pem_text(&leaf)?;
+    let before = tls.changes()?;
+    // Faster than one looks: no complaint. Slower: complaints, and the old stays.
+    for pause in [5, 150] {
+        for end in (0..text.len() - 20).step_by(text.len() / 6) {
+            fs::write(&keystore, &text[..end]).context("write in place")?;
+            std::thread::sleep(Duration::from_millis(pause));
+            visit(tls.at(), &client)?;
+        }
+    }
+    check_eq!(tls.changes()?.0, before.0, "changes applied while the file was not whole");
+    check!(tls.changes()?.1 > before.1, "nobody complained about half a key store");
+    fs::write(&keystore, &text).context("write in place")?;
+    wait_for("the new certificate", Duration::from_secs(20), || {
+        let shown = Conn::open_tls(tls.at(), &client)?.peer_certificate();
+        if shown.as_deref() == Some(leaf.certificate()) { Ok(()) } else { Err("another is shown".into()) }
     })
 }
 
