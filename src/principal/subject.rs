@@ -116,8 +116,8 @@ fn dotted(content: &[u8]) -> Option<String> {
 
 /// The text of a string type that Java prints as text; `None` for all other types.
 ///
-/// The character sets are those of Java since its 2025 updates. Before them it read every type as UTF-8, so that different
-/// names had the same text.
+/// The character sets are those of newer Javas (25.0.3). Older ones (17.0.15) read every type as UTF-8, so that different names
+/// have the same text.
 fn decoded(value: AnyRef<'_>) -> Result<Option<Cow<'_, str>>, SubjectError> {
     let bytes = value.value();
     Ok(Some(match value.tag() {

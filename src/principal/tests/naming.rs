@@ -29,13 +29,16 @@ const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const IP: u8 = 0x87;
 
+/// A source, names by tag, and what is said.
+type Case<'a> = (&'a str, &'a [(u8, &'a [u8])], String);
+
 #[test]
 fn alternative_names_as_the_source() {
     let spiffe: (u8, &[u8]) = (URI, b"spiffe://example.org/ns/a/sa/b");
     let all: &[(u8, &[u8])] = &[(IP, &[127, 0, 0, 1]), (DNS, b"Client.example.org"), spiffe, (EMAIL, b"a@example.org")];
     let none = "which ssl.principal.source asks for";
     let plain = "of the client certificate has other characters than printable ASCII";
-    let cases: &[(&str, &[(u8, &[u8])], String)] = &[
+    let cases: &[Case<'_>] = &[
         ("subject", all, "User:CN=subject".into()),
         ("san.uri", all, "User:spiffe://example.org/ns/a/sa/b".into()),
         ("san.dns", all, "User:Client.example.org".into()),
