@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .PHONY: build run test bench check clean help
 
 CARGO ?= cargo
-# `make bench BENCH=quick` takes about two minutes; its figures are for development, not for quoting.
+# `make bench BENCH=quick` takes about four minutes; its figures are for development, not for quoting.
 BENCH ?= full
 
 build: ## the release binary, target/release/doorkeeper
@@ -23,8 +23,8 @@ test: ## all tests: the library's own, and proto-tests against a real Kafka
 	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
 	DOORKEEPER_BIN="$${CARGO_TARGET_DIR:-$$PWD/target}/release/doorkeeper" $(CARGO) test --workspace --locked
 
-bench: ## the same load straight, through doorkeeper and through HAProxy; writes docs/performance.md
-	scripts/dev/need.sh rust cc java maven haproxy
+bench: ## the same load straight, through doorkeeper, HAProxy and Envoy; writes docs/performance.md
+	scripts/dev/need.sh rust cc java maven haproxy openssl
 	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
 	$(CARGO) build --release --locked --package proto-tests --bin bench
 	scripts/dev/bench.sh $(BENCH)

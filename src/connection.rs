@@ -24,10 +24,10 @@ use crate::backend::Topology;
 use crate::config::{ProxyProtocol, SecurityProtocol};
 use crate::listener::proxy_protocol::{self, HeaderError};
 use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
-use crate::observe::{Closed, FailureLog, Metrics};
-use crate::relay::{Relay, RelayRules, Relayed};
+use crate::observe::{Closed, ClosedBy, ConnectionState, FailureLog, HandshakeOutcome, ListenerMetrics, OpenClient};
+use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed};
 use crate::sasl::gate::GateFailureReason;
-use crate::sasl::{Authenticated, GateFailure, GateRules, Peer, authenticate};
+use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
 use crate::tls::{self, HandshakeError, Handshaken, NoHandshake, ServerTls};
 use crate::transport::Transport;
@@ -46,7 +46,7 @@ pub(crate) struct ListenerContext {
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) failures: Arc<FailureLog>,
     /// Cancelled when the front is being stopped: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
@@ -56,6 +56,19 @@ impl ListenerContext {
     /// Whether it is a balancer that is believed, as far as is known.
     pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
         self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
+
+    /// What a connection does first.
+    fn first_state(&self, peer: &Peer) -> ConnectionState {
+        if self.is_balancer(peer) { ConnectionState::ProxyHeader } else { self.state_behind_header() }
+    }
+
+    fn state_behind_header(&self) -> ConnectionState {
+        if self.tls.is_some() { ConnectionState::TlsHandshake } else { self.state_when_secured() }
+    }
+
+    fn state_when_secured(&self) -> ConnectionState {
+        if self.gate.is_some() { ConnectionState::Sasl } else { ConnectionState::Relayed }
     }
 }
 
@@ -79,16 +92,14 @@ impl<S> Accepted<S> {
 /// Serves one connection from its first byte to its last, and writes its one line into the log.
 pub(crate) async fn serve(accepted: Accepted, listener: Arc<ListenerContext>) {
     let Accepted { stream, mut peer, target, at, mut permit } = accepted;
-    listener.metrics.connection_opened();
-    let (mut closed, left) = run(stream, &mut peer, &mut permit, target, at, &listener).await;
+    let mut counted = listener.metrics.connection(listener.first_state(&peer));
+    let (mut closed, left) = run(stream, &mut peer, &mut permit, target, at, &listener, &mut counted).await;
     closed.duration = at.elapsed();
-    listener.metrics.bytes_moved(closed.bytes_in, closed.bytes_out);
     closed.log(&peer, listener.security_protocol, &listener.failures);
     if let Some(transport) = left {
         hang_up(transport).await;
     }
     drop(permit);
-    listener.metrics.connection_closed();
 }
 
 /// The stages, one after another. Gives what there is to tell, and the transport if the client may still be reading from it.
@@ -99,35 +110,48 @@ async fn run(
     target: Target,
     at: Instant,
     listener: &ListenerContext,
+    counted: &mut OpenClient,
 ) -> (Closed, Option<Transport>) {
     // One deadline for everything until the client is known: bytes that arrive do not move it.
     let deadline = at + listener.authentication_timeout;
     let mut bytes = (0, 0);
     match find_address(&mut stream, peer, permit, deadline, listener).await {
         Ok(header_len) => bytes.0 += header_len,
-        Err(not_known) => return (not_known.tell(bytes, listener), None),
+        Err(not_known) => return (not_known.tell(bytes, listener, counted), None),
     }
+    let header_len = bytes.0;
+    counted.enter(listener.state_behind_header());
     let (mut transport, handshaken) = match secure(stream, deadline, listener).await {
         Ok(secured) => secured,
         Err((not_known, stream)) => {
-            return (not_known.tell_behind(bytes, peer, listener), stream.map(Transport::Plain));
+            return (not_known.tell_behind(bytes, peer, listener, counted), stream.map(Transport::Plain));
         }
     };
     bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
+    counted.enter(listener.state_when_secured());
     let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
         Ok(known) => known,
         Err(not_known) => {
             let left = not_known.waits_for_an_answer().then_some(transport);
-            return (not_known.tell_behind(bytes, peer, listener), left);
+            return (not_known.tell_behind(bytes, peer, listener, counted), left);
         }
     };
     permit.authenticated();
     transport.is_known();
+    counted.enter(ConnectionState::Relayed);
+    let traffic = listener.metrics.traffic();
+    bytes = (bytes.0 + login.0, bytes.1 + login.1);
+    traffic.add_bytes(bytes.0, bytes.1);
     // Boxed: an idle connection carries the relay's room and nothing of the states before it.
-    let relayed = Box::pin(relay(&session, already_read, transport, target, listener)).await;
+    let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
+    counted.close(ClosedBy::relay(&relayed.reason));
     let left = relayed.reason.leaves_the_client().then_some(relayed.client);
-    let bytes = (bytes.0 + login.0 + relayed.bytes_in, bytes.1 + login.1 + relayed.bytes_out);
-    (Closed::relayed(&session, &relayed.reason, bytes), left)
+    let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
+    let mut closed = Closed::relayed(&session, &relayed.reason, bytes);
+    if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(peer) {
+        closed.was_a_health_check();
+    }
+    (closed, left)
 }
 
 /// Why a client does not become known.
@@ -146,34 +170,43 @@ enum NotKnown {
 
 impl NotKnown {
     /// Counts it, and gives what the log shall tell; `bytes` came and went before.
-    fn tell(self, bytes: (u64, u64), listener: &ListenerContext) -> Closed {
+    fn tell(self, bytes: (u64, u64), listener: &ListenerContext, counted: &mut OpenClient) -> Closed {
+        counted.close(self.closed_by());
         let mut closed = match self {
-            Self::NoHeader(error) => {
-                Metrics::add(&listener.metrics.connections_refused_proxy_protocol_total, 1);
-                Closed::without_header(error)
-            }
+            Self::NoHeader(error) => Closed::without_header(error),
             Self::TooMany(limit) => {
-                listener.metrics.address_refused(limit);
+                listener.metrics.refused(limit.into());
                 Closed::too_many(limit)
             }
-            Self::NotSecured(error, bytes) => {
-                listener.metrics.authentication_failed();
-                Closed::not_secured(&error, bytes)
-            }
-            Self::Refused(failure) => {
-                listener.metrics.authentication_failed();
-                Closed::refused(&failure)
-            }
+            Self::NotSecured(error, bytes) => Closed::not_secured(&error, bytes),
+            Self::Refused(failure) => Closed::refused(&failure),
             Self::Stopped => Closed::stopped(),
         };
         closed.bytes_in += bytes.0;
         closed.bytes_out += bytes.1;
+        listener.metrics.traffic().add_bytes(closed.bytes_in, closed.bytes_out);
         closed
     }
 
+    fn closed_by(&self) -> ClosedBy {
+        match self {
+            Self::NoHeader(_) => ClosedBy::PROXY_HEADER,
+            Self::TooMany(_) => ClosedBy::ADDRESS_LIMIT,
+            Self::NotSecured(..) => ClosedBy::TLS_HANDSHAKE,
+            Self::Refused(failure) => ClosedBy::gate(failure.reason),
+            Self::Stopped => ClosedBy::SHUTDOWN,
+        }
+    }
+
     /// The same behind a PROXY header: a balancer that then says nothing has looked whether we live.
-    fn tell_behind(self, bytes: (u64, u64), peer: &Peer, listener: &ListenerContext) -> Closed {
-        let mut closed = self.tell(bytes, listener);
+    fn tell_behind(
+        self,
+        bytes: (u64, u64),
+        peer: &Peer,
+        listener: &ListenerContext,
+        counted: &mut OpenClient,
+    ) -> Closed {
+        let mut closed = self.tell(bytes, listener, counted);
         if bytes.0 > 0 && closed.bytes_in == bytes.0 && listener.is_balancer(peer) {
             closed.was_a_health_check();
         }
@@ -219,12 +252,19 @@ async fn secure(
     listener: &ListenerContext,
 ) -> Result<(Transport, Handshaken), (NotKnown, Option<TcpStream>)> {
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(stream), Handshaken::default())) };
+    let begin = Instant::now();
     let config = tls.load().config().clone();
     let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, None)));
     let result = tokio::select! {
         result = handshake => result,
         () = listener.drain.cancelled() => return Err((NotKnown::Stopped, None)),
     };
+    let outcome = match &result {
+        Ok(Ok((_, handshaken))) => HandshakeOutcome::succeeded(handshaken),
+        Ok(Err(failure)) => HandshakeOutcome::failed(&failure.error),
+        Err(_) => HandshakeOutcome::Timeout,
+    };
+    listener.metrics.tls_handshake(outcome, begin.elapsed());
     match result {
         Ok(Ok((stream, handshaken))) => Ok((Transport::Tls(Box::new(stream)), handshaken)),
         Ok(Err(NoHandshake { error, tcp, bytes })) => Err((NotKnown::NotSecured(error, bytes), Some(tcp))),
@@ -253,12 +293,18 @@ async fn identify(
     };
     let rules = GateRules { deadline, ..gate.clone() };
     let api_versions = listener.topology.api_versions();
+    let begin = Instant::now();
     let login = Box::pin(authenticate(transport, &rules, &api_versions, peer));
-    let Authenticated { proof, unread, bytes_in, bytes_out } = tokio::select! {
-        result = login => result.map_err(NotKnown::Refused)?,
+    let result = tokio::select! {
+        result = login => result,
         () = listener.drain.cancelled() => return Err(NotKnown::Stopped),
     };
-    listener.metrics.authentication_succeeded();
+    let (mechanism, outcome) = match &result {
+        Ok(authenticated) => (Some(authenticated.proof.mechanism()), Ok(())),
+        Err(failure) => (failure.mechanism.as_ref(), Err(failure.reason)),
+    };
+    listener.metrics.login(mechanism.map(MechanismName::as_str), outcome, begin.elapsed());
+    let Authenticated { proof, unread, bytes_in, bytes_out } = result.map_err(NotKnown::Refused)?;
     tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
     let bytes = (bytes_in - unread.len() as u64, bytes_out);
@@ -271,11 +317,12 @@ async fn relay(
     client: Transport,
     target: Target,
     listener: &ListenerContext,
+    traffic: ConnectionTraffic,
 ) -> Relayed {
     let (rules, addresses) = (listener.relay.clone(), listener.addresses.clone());
     let relay = Relay::new(session, client, &already_read, target, rules, addresses, listener.topology.clone());
     drop(already_read);
-    relay.run(&listener.drain).await
+    relay.run(&listener.drain, traffic).await
 }
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
     ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
-    ("observe", &["config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
     ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
 ];
 

@@ -62,6 +62,8 @@ enum Document {
     Configuration,
     /// What is done with each Kafka API (docs/protocol.md)
     Protocol,
+    /// Every metric (docs/metrics.md)
+    Metrics,
 }
 
 /// The configuration is bad, or a port is taken.
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
                 match document {
                     Document::Configuration => config::documentation(),
                     Document::Protocol => doorkeeper::relay::documentation(),
+                    Document::Metrics => doorkeeper::observe::metrics_documentation(),
                 }
             );
             ExitCode::SUCCESS
@@ -119,7 +122,10 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     match server::check(&loaded.config, &Registry::with_builtin()) {
-        Ok(()) => {
+        Ok(warnings) => {
+            for warning in warnings {
+                eprintln!("warning: {warning}");
+            }
             println!("{}: good", arguments.file.display());
             ExitCode::SUCCESS
         }

@@ -1,6 +1,7 @@
 //! The backend: three brokers of a real Apache Kafka (KRaft, combined roles), started once for a run.
 //!
-//! Each broker has three listeners on its own address: PLAIN (no authentication), SASL (SASL/PLAIN) and CONTROLLER.
+//! Each broker has three listeners without TLS on its own address, PLAIN (no authentication), SASL (SASL/PLAIN) and CONTROLLER,
+//! and those of [`Tls`].
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{ListTransactionsRequest, MetadataResponse};
 
+use crate::pki::{self, stores};
 use crate::process::{self, Background};
 use crate::wire::{Conn, requests};
 use crate::{Context, Result, address, check_eq, progress, scratch, wait_for};
@@ -25,6 +27,54 @@ const LOSSY: &str = "user_lossy\\uFFFD=\"lossy-secret\"";
 pub const FAILURE_DELAY: u64 = 1500;
 const CLUSTER_ID: &str = "proto-tests-cluster--A";
 const DIRECTORY_IDS: [&str; 3] = ["dirA-of-proto-tests--A", "dirB-of-proto-tests--A", "dirC-of-proto-tests--A"];
+
+/// The listeners with TLS. What they ask of clients stands with the listener's prefix; without one, `ssl.client.auth` is
+/// `required`, which a SASL_SSL listener ignores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// SSL, no client certificates.
+    None,
+    /// SSL, `requested`.
+    Requested,
+    /// SSL, `required`.
+    Required,
+    /// SSL, `requested`, with [`MAPPING_RULES`].
+    Rules,
+    /// SASL_SSL with PLAIN.
+    Sasl,
+}
+
+impl Tls {
+    const ALL: [Tls; 5] = [Tls::None, Tls::Requested, Tls::Required, Tls::Rules, Tls::Sasl];
+
+    fn name(self) -> &'static str {
+        match self {
+            Tls::None => "TLSNONE",
+            Tls::Requested => "TLSREQUESTED",
+            Tls::Required => "TLSREQUIRED",
+            Tls::Rules => "TLSRULES",
+            Tls::Sasl => "TLSSASL",
+        }
+    }
+
+    fn config(self) -> String {
+        let key = format!("listener.name.{}", self.name().to_lowercase());
+        match self {
+            Tls::None => format!("{key}.ssl.client.auth=none\n"),
+            Tls::Requested => format!("{key}.ssl.client.auth=requested\n"),
+            Tls::Required => format!("{key}.ssl.client.auth=required\n"),
+            Tls::Rules => {
+                format!("{key}.ssl.client.auth=requested\n{key}.ssl.principal.mapping.rules={MAPPING_RULES}\n")
+            }
+            Tls::Sasl => format!("{key}.plain.sasl.jaas.config={}\n", jaas()),
+        }
+    }
+}
+
+/// `ssl.principal.mapping.rules` as they stand in a file. A name that fits none has no principal.
+pub const MAPPING_RULES: &str = r"RULE:^CN=([^,]+),OU=Service,.*$/$1@service/L, \
+  RULE:^UID=(\\w+)(,.*)?$/uid-$1-$7/U,RULE:^(O)=(.*),C=..$/$2\\/$1/,\
+  RULE:^CN=plain.*$/DEFAULT/,RULE:^.*OU=Upper.*$/$0/U";
 
 /// The JAAS entry with all users.
 pub fn jaas() -> String {
@@ -41,6 +91,7 @@ pub struct Broker {
     pub plain: SocketAddr,
     pub sasl: SocketAddr,
     controller: SocketAddr,
+    tls: u16,
     dir: PathBuf,
     process: Mutex<Option<Background>>,
 }
@@ -91,6 +142,11 @@ impl Cluster {
 
     pub fn sasl_bootstrap(&self) -> String {
         join(self.brokers.iter().map(|b| b.sasl))
+    }
+
+    /// `host:port,...` of a listener with TLS.
+    pub fn tls_bootstrap(&self, listener: Tls) -> String {
+        join(self.brokers.iter().map(|b| b.tls(listener)))
     }
 
     /// Held by a trial that needs all brokers up.
@@ -158,10 +214,20 @@ impl Cluster {
     fn write_config(&self, b: &Broker) -> Result<()> {
         let data = b.dir.join("data");
         let quorum = join(self.brokers.iter().map(|b| b.controller));
+        let pki = pki::get()?;
+        let server = pki.ca.server(&format!("broker-{}", b.id), &[&b.host.to_string()])?;
+        let stores = broker_stores(b.id, &server, pki.ca.certificate())?;
+        let listeners: String = Tls::ALL.iter().map(|l| format!(",{}://{}", l.name(), b.tls(*l))).collect();
+        let protocols: String = Tls::ALL
+            .iter()
+            .map(|l| format!(",{}:{}", l.name(), if *l == Tls::Sasl { "SASL_SSL" } else { "SSL" }))
+            .collect();
         let text = format!(
             "process.roles=broker,controller\nnode.id={id}\nbroker.rack=rack-{id}\n\
-             listeners=PLAIN://{plain},SASL://{sasl},CONTROLLER://{controller}\n\
-             listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             listeners=PLAIN://{plain},SASL://{sasl},CONTROLLER://{controller}{listeners}\n\
+             listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
+             {stores}ssl.client.auth=required\n{tls}\
+             delegation.token.secret.key=token-secret\n\
              inter.broker.listener.name=PLAIN\ncontroller.listener.names=CONTROLLER\n\
              controller.quorum.bootstrap.servers={quorum}\n\
              sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={jaas}\n\
@@ -184,6 +250,7 @@ impl Cluster {
             controller = b.controller,
             jaas = jaas(),
             data = data.display(),
+            tls = Tls::ALL.map(Tls::config).concat(),
         );
         fs::write(b.file(), text).context("write the broker's configuration")
     }
@@ -202,7 +269,7 @@ impl Cluster {
 impl Broker {
     fn new(n: u8) -> Result<Broker> {
         let host = address::broker(n);
-        let port = address::free_ports(host, 19_000 + u16::from(n) * 100, 3)?;
+        let port = address::free_ports(host, 19_000 + u16::from(n) * 100, 3 + Tls::ALL.len() as u16)?;
         let at = |offset| SocketAddr::from((host, port + offset));
         Ok(Broker {
             id: n.into(),
@@ -210,9 +277,14 @@ impl Broker {
             plain: at(0),
             sasl: at(1),
             controller: at(2),
+            tls: port + 3,
             dir: scratch::dir(&format!("broker-{n}")),
             process: Mutex::new(None),
         })
+    }
+
+    pub fn tls(&self, listener: Tls) -> SocketAddr {
+        (self.host, self.tls + listener as u16).into()
     }
 
     /// Its server.properties.
@@ -250,6 +322,31 @@ impl Broker {
             },
         }
     }
+}
+
+/// The keys that name a broker's stores: PEM for the first broker, PKCS#12 for the second, JKS for the third.
+fn broker_stores(id: i32, server: &pki::Leaf, trusted: &[u8]) -> Result<String> {
+    let name = format!("broker-{id}");
+    let (kind, key, trust) = match id {
+        1 => {
+            let trust = stores::file("broker-1-trust.pem", &pki::der::pem("CERTIFICATE", trusted))?;
+            ("PEM", stores::pem(server, &name)?, trust)
+        }
+        2 => ("PKCS12", stores::pkcs12(server, &name)?, stores::trust(trusted, "PKCS12", &name)?),
+        _ => ("JKS", stores::jks(server, &name)?, stores::trust(trusted, "JKS", &name)?),
+    };
+    let mut text = format!(
+        "ssl.keystore.type={kind}\nssl.keystore.location={}\nssl.truststore.type={kind}\nssl.truststore.location={}\n",
+        key.display(),
+        trust.display()
+    );
+    if kind != "PEM" {
+        text += &format!("ssl.keystore.password={0}\nssl.truststore.password={0}\n", stores::PASSWORD);
+    }
+    if kind == "JKS" {
+        text += &format!("ssl.key.password={}\n", stores::KEY_PASSWORD);
+    }
+    Ok(text)
 }
 
 fn join(all: impl Iterator<Item = SocketAddr>) -> String {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::pki::{self, stores};
 use crate::process::{self, Background, Output};
 use crate::{Context, Result, address, cluster, scratch};
 
@@ -16,17 +17,22 @@ pub struct Spec {
     n: u8,
     host: Ipv4Addr,
     port: u16,
+    /// Name and port of each listener that was added.
+    added: Vec<(String, u16)>,
     lines: Vec<(String, String)>,
     environment: Vec<(String, String)>,
 }
+
+/// Ports for added listeners: each takes its own and one for each of the nodes 1 to 3.
+const ADDED: u16 = 16 * 4;
 
 impl Spec {
     /// A doorkeeper before that backend (`host:port,...`, a listener without authentication).
     pub fn new(backend: &str) -> Result<Spec> {
         let n = address::next();
         let host = address::front(n);
-        let port = address::free_ports(host, 21_000, 2 * address::BLOCK)?;
-        let mut spec = Spec { n, host, port, lines: Vec::new(), environment: Vec::new() };
+        let port = address::free_ports(host, 21_000, 2 * address::BLOCK + ADDED)?;
+        let mut spec = Spec { n, host, port, added: Vec::new(), lines: Vec::new(), environment: Vec::new() };
         Ok(spec
             .set("listeners", &format!("SASL_PLAINTEXT://{host}:{port}"))
             .set("sasl.enabled.mechanisms", "PLAIN")
@@ -59,6 +65,7 @@ impl Spec {
             n: self.n,
             host: self.host,
             port: self.port,
+            added: std::mem::take(&mut self.added),
             lines: std::mem::take(&mut self.lines),
             environment: std::mem::take(&mut self.environment),
         }
@@ -68,6 +75,70 @@ impl Spec {
     pub fn with_plaintext(&mut self) -> &mut Spec {
         let (host, port) = (self.host, self.port);
         self.set("listeners", &format!("SASL_PLAINTEXT://{host}:{port},PLAINTEXT://{host}:{}", port + address::BLOCK))
+    }
+
+    /// One more listener of that security protocol, with PLAIN where it is one with SASL, for the nodes 1 to 3.
+    pub fn listener(&mut self, name: &str, protocol: &str) -> &mut Spec {
+        let port = self.port + 2 * address::BLOCK + 4 * self.added.len() as u16;
+        assert!(self.added.len() < usize::from(ADDED) / 4, "no ports are left for {name}");
+        self.added.push((name.to_owned(), port));
+        let listeners = format!("{},{name}://{}:{port}", self.get("listeners"), self.host);
+        let protocols = match self.get("listener.security.protocol.map") {
+            "" => "SASL_PLAINTEXT:SASL_PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            set => set,
+        };
+        let protocols = format!("{protocols},{name}:{protocol}");
+        self.set("listeners", &listeners).set("listener.security.protocol.map", &protocols);
+        let key = format!("listener.name.{}", name.to_lowercase());
+        if protocol.starts_with("SASL") {
+            self.set(&format!("{key}.plain.sasl.jaas.config"), &cluster::jaas());
+        }
+        self.set(&format!("{key}.node.id.ranges"), "1-3")
+    }
+
+    /// One more listener with TLS: a P-256 certificate for this doorkeeper's address in a PEM file, and trust in the run's
+    /// authority.
+    pub fn tls_listener(&mut self, name: &str, protocol: &str) -> Result<&mut Spec> {
+        let pki = pki::get()?;
+        let server = pki.ca.server(&format!("front-{}", self.n), &[&self.host.to_string(), "localhost"])?;
+        let keystore = stores::pem(&server, &format!("front-{}-{name}", self.n))?;
+        let truststore = stores::file(&format!("front-{}-{name}-trust.pem", self.n), &pki.ca.pem())?;
+        let key = format!("listener.name.{}.ssl", name.to_lowercase());
+        Ok(self
+            .listener(name, protocol)
+            .set(&format!("{key}.keystore.type"), "PEM")
+            .set(&format!("{key}.keystore.location"), stores::text(&keystore))
+            .set(&format!("{key}.truststore.type"), "PEM")
+            .set(&format!("{key}.truststore.location"), stores::text(&truststore)))
+    }
+
+    /// TLS towards the brokers, with that protocol, trust in the run's authority and, where the brokers demand one, a certificate.
+    pub fn tls_backend(&mut self, protocol: &str, with_certificate: bool) -> Result<&mut Spec> {
+        let pki = pki::get()?;
+        let truststore = stores::file(&format!("front-{}-backend-trust.pem", self.n), &pki.ca.pem())?;
+        self.set("backend.security.protocol", protocol)
+            .set("backend.ssl.truststore.type", "PEM")
+            .set("backend.ssl.truststore.location", stores::text(&truststore));
+        if with_certificate {
+            let client = pki.ca.client("CN=front,OU=Doorkeepers,O=Example")?;
+            let keystore = stores::pem(&client, &format!("front-{}-backend", self.n))?;
+            self.set("backend.ssl.keystore.type", "PEM").set("backend.ssl.keystore.location", stores::text(&keystore));
+        }
+        if protocol.starts_with("SASL") {
+            let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"front\" \
+                         password=\"front-secret\";";
+            self.set("backend.sasl.mechanism", "PLAIN").set("backend.sasl.jaas.config", login);
+        }
+        Ok(self)
+    }
+
+    fn get(&self, key: &str) -> &str {
+        self.lines.iter().find(|(k, _)| k == key).map_or("", |(_, v)| v)
+    }
+
+    /// Where it will listen.
+    pub fn host(&self) -> Ipv4Addr {
+        self.host
     }
 
     /// Tells clients to come to the tap's address, same ports.
@@ -103,7 +174,7 @@ impl Spec {
         // A log for each start: what the last one said must not be taken for a word of this one.
         let start = (1..).find(|i| !dir.join(format!("log.{i}")).exists()).unwrap_or(0);
         let process = Background::start("doorkeeper", command, &dir.join(format!("log.{start}")))?;
-        Ok(Front { process, host: self.host, port: self.port })
+        Ok(Front { process, host: self.host, port: self.port, added: self.added.clone() })
     }
 }
 
@@ -112,9 +183,32 @@ pub struct Front {
     pub process: Background,
     host: Ipv4Addr,
     port: u16,
+    added: Vec<(String, u16)>,
 }
 
 impl Front {
+    /// The bootstrap port of a listener that was added.
+    pub fn at(&self, listener: &str) -> SocketAddr {
+        let (_, port) = self.added.iter().find(|(name, _)| name == listener).expect("a listener that was added");
+        (self.host, *port).into()
+    }
+
+    /// The port of a node at a listener that was added.
+    pub fn node_at(&self, listener: &str, id: i32) -> SocketAddr {
+        let at = self.at(listener);
+        (self.host, at.port() + id as u16).into()
+    }
+
+    /// The log line of the end of that client's connection.
+    pub fn closed(&self, peer: SocketAddr) -> Result<Value> {
+        let peer = peer.to_string();
+        crate::wait_for(&format!("a line about the end of {peer}"), Duration::from_secs(20), || {
+            let lines = self.log()?;
+            let line = lines.into_iter().find(|l| l["message"] == "connection closed" && l["peer"] == peer.as_str());
+            line.ok_or_else(|| process::tail(&self.process.output()))
+        })
+    }
+
     /// The bootstrap port of the SASL_PLAINTEXT listener.
     pub fn sasl(&self) -> SocketAddr {
         (self.host, self.port).into()

@@ -28,6 +28,9 @@ pub struct Case {
 pub enum Listener {
     Sasl,
     Plaintext,
+    /// With TLS, before any handshake.
+    Ssl,
+    SaslSsl,
 }
 
 pub enum Step {
@@ -59,6 +62,10 @@ pub enum Reply {
     Exactly(Vec<u8>),
     /// So many frames, each beginning (behind its size) with these bytes.
     Frames(Vec<Vec<u8>>),
+    /// TLS records, the last of them an alert in plain text, one of these; none where none is named.
+    Alert(Vec<u8>),
+    /// TLS records, the first of them a handshake's: the server has said hello.
+    Hello,
     /// At most that many frames.
     AtMost(usize),
     Whatever,
@@ -183,6 +190,20 @@ fn judge_reply(expect: &Reply, bytes: &[u8]) -> Result<()> {
     match expect {
         Reply::Whatever => {}
         Reply::Nothing => check!(bytes.is_empty(), "expected no byte, seen {}", hex(bytes)),
+        Reply::Alert(codes) => {
+            let last = records(bytes)?.pop();
+            let code = last.filter(|(kind, body)| *kind == 21 && body.len() == 2).map(|(_, body)| body[1]);
+            match code {
+                Some(code) => check!(codes.contains(&code), "expected one of the alerts {codes:?}, seen {code}"),
+                None => {
+                    check!(codes.is_empty() && bytes.is_empty(), "expected an alert of {codes:?}, seen {}", hex(bytes))
+                }
+            }
+        }
+        Reply::Hello => {
+            let first = records(bytes)?.first().map(|(kind, body)| (*kind, body.first().copied()));
+            check!(first == Some((22, Some(2))), "expected a ServerHello, seen {}", hex(bytes));
+        }
         Reply::Exactly(want) => check!(bytes == want, "expected {}\n    seen {}", hex(want), hex(bytes)),
         Reply::AtMost(most) => {
             let n = frames(bytes)?.len();
@@ -203,6 +224,20 @@ fn judge_reply(expect: &Reply, bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Type and content of each TLS record in `bytes`, which has to end with one.
+pub fn records(mut bytes: &[u8]) -> Result<Vec<(u8, &[u8])>> {
+    let mut all = Vec::new();
+    while let Some(([kind, _, _, high, low], rest)) = bytes.split_first_chunk::<5>() {
+        let size = usize::from(u16::from_be_bytes([*high, *low]));
+        check!(size <= rest.len(), "a TLS record of {size} bytes ends after {}", rest.len());
+        let (body, rest) = rest.split_at(size);
+        all.push((*kind, body));
+        bytes = rest;
+    }
+    check!(bytes.is_empty(), "no TLS record: {}", hex(bytes));
+    Ok(all)
 }
 
 /// The frames in `bytes`, which has to end with one.

@@ -3,6 +3,7 @@
 //! Modules in the order in which a run needs them. `tests/all.rs` holds the trials.
 
 pub mod address;
+pub mod pki;
 pub mod process;
 pub mod scratch;
 
@@ -10,6 +11,7 @@ pub mod cluster;
 pub mod front;
 pub mod haproxy;
 pub mod hostile;
+pub mod http;
 pub mod wire;
 
 pub mod compare;

@@ -106,6 +106,15 @@ impl Background {
         }
     }
 
+    /// CPU time that it has used, in its own code and in the kernel.
+    pub fn cpu(&self) -> Result<Duration> {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("read the process's times")?;
+        // Behind the name, which may hold anything but ends with the last bracket; utime and stime in ticks.
+        let behind = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks: u64 = behind.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
     /// Resident memory in bytes, now.
     pub fn resident(&self) -> Result<u64> {
         status_kib(self.child.id(), "VmRSS:")

@@ -13,7 +13,10 @@ use kafka_protocol::messages::describe_cluster_response::{DescribeClusterBroker,
 use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponseBroker};
 use kafka_protocol::messages::{BrokerId, ResponseHeader};
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::pki::Leaf;
 use crate::wire::requests::text;
 use crate::{Context, Result, address};
 
@@ -23,8 +26,12 @@ pub struct Seen {
     pub connections: usize,
     /// API key and version of each request.
     pub requests: Vec<(i16, i16)>,
-    /// Everything that came in, one connection after another.
+    /// Everything that came in as whole frames, one connection after another.
     pub bytes: Vec<u8>,
+    /// Bytes that came in, out of TLS where there is some.
+    pub received: usize,
+    /// TLS handshakes that came to nothing.
+    pub refused: usize,
 }
 
 #[derive(Clone)]
@@ -34,7 +41,12 @@ pub struct Standin {
     stalled: Arc<AtomicBool>,
     told: Arc<Mutex<Told>>,
     dribbles: Arc<AtomicBool>,
+    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
 }
+
+/// A connection to it, of either kind.
+trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
 
 /// What it tells of its cluster.
 #[derive(Clone)]
@@ -56,13 +68,20 @@ impl Standin {
         let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
         let told =
             Arc::new(Mutex::new(Told { brokers: vec![(1, at)], cluster_id: "standin", coordinator: Vec::new() }));
-        let standin = Standin { at, seen: Arc::default(), stalled: Arc::default(), dribbles: Arc::default(), told };
+        let standin = Standin {
+            at,
+            seen: Arc::default(),
+            stalled: Arc::default(),
+            dribbles: Arc::default(),
+            tls: Arc::default(),
+            told,
+        };
         let accepting = standin.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 accepting.note(|seen| seen.connections += 1);
                 let serving = accepting.clone();
-                std::thread::spawn(move || serving.serve(stream));
+                std::thread::spawn(move || serving.greet(stream));
             }
         });
         Ok(standin)
@@ -89,6 +108,20 @@ impl Standin {
         }
     }
 
+    /// From now on new connections have to speak TLS, and are shown that certificate.
+    pub fn tell_certificate(&self, leaf: &Leaf) -> Result<()> {
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key.pkcs8()?));
+        let chain = leaf.chain.iter().map(|c| CertificateDer::from(c.clone())).collect();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .context("choose versions")?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .context("take the certificate")?;
+        *self.tls.lock().map_err(|e| e.to_string())? = Some(Arc::new(config));
+        Ok(())
+    }
+
     /// From now on each byte of an answer comes in a segment of its own.
     pub fn dribble(&self) {
         self.dribbles.store(true, Ordering::Relaxed);
@@ -109,15 +142,28 @@ impl Standin {
         }
     }
 
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
+    fn greet(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).ok()?;
+        let tls = self.tls.lock().ok()?.clone();
+        let Some(config) = tls else { return self.serve(&mut stream) };
+        let mut stream = StreamOwned::new(ServerConnection::new(config).ok()?, stream);
+        // The client's last word of the handshake is its consent to the certificate: it may come as an alert instead.
+        if stream.conn.complete_io(&mut stream.sock).is_err() {
+            self.note(|seen| seen.refused += 1);
+            return None;
+        }
+        self.serve(&mut stream)
+    }
+
+    fn serve(&self, stream: &mut dyn Wire) -> Option<()> {
         loop {
             while self.stalled.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let mut size = [0; 4];
-            stream.read_exact(&mut size).ok()?;
+            self.read(stream, &mut size)?;
             let mut body = vec![0; u32::from_be_bytes(size) as usize];
-            stream.read_exact(&mut body).ok()?;
+            self.read(stream, &mut body)?;
             let mut head = Bytes::from(body.clone());
             let (key, version, correlation) = (head.get_i16(), head.get_i16(), head.get_i32());
             self.note(|seen| {
@@ -126,12 +172,22 @@ impl Standin {
             });
             let answer = self.answer(key, version, correlation)?;
             if self.dribbles.load(Ordering::Relaxed) {
-                stream.set_nodelay(true).ok()?;
                 answer.iter().try_for_each(|byte| stream.write_all(&[*byte])).ok()?;
             } else {
                 stream.write_all(&answer).ok()?;
             }
+            stream.flush().ok()?;
         }
+    }
+
+    /// Fills the buffer, and counts what comes.
+    fn read(&self, stream: &mut dyn Wire, mut buffer: &mut [u8]) -> Option<()> {
+        while !buffer.is_empty() {
+            let n = stream.read(buffer).ok().filter(|n| *n > 0)?;
+            self.note(|seen| seen.received += n);
+            buffer = &mut buffer[n..];
+        }
+        Some(())
     }
 
     fn answer(&self, key: i16, version: i16, correlation: i32) -> Option<Bytes> {

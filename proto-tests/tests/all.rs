@@ -28,6 +28,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/observe.rs"]
+mod observe;
 #[path = "all/principals.rs"]
 mod principals;
 #[path = "all/relay.rs"]
@@ -36,6 +38,8 @@ mod relay;
 mod reliability;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/tls/mod.rs"]
+mod tls;
 #[path = "all/tools.rs"]
 mod tools;
 #[path = "all/topology.rs"]
@@ -59,8 +63,10 @@ fn main() -> ExitCode {
         topology::trials(),
         reliability::trials(),
         gate::trials(),
+        observe::trials(),
         accept::trials(),
         hostile::trials(),
+        tls::trials(),
     ]
     .into_iter()
     .flatten()

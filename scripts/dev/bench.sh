@@ -10,10 +10,12 @@ kafka=$(scripts/get-kafka.sh)
 # Debian keeps haproxy where only root's PATH looks.
 PATH=$PATH:/usr/sbin:/sbin
 haproxy=$(command -v haproxy) || { echo "haproxy is not installed" >&2; exit 1; }
+# A bench without Envoy is better than none; the report then says so.
+envoy=$(scripts/dev/get-envoy.sh) || { echo "Envoy cannot be had: its rows will be missing" >&2; envoy=; }
 target=${CARGO_TARGET_DIR:-target}
 work=${BENCH_DIR:-$target/bench}
 mkdir -p "$work" docs
 free_kb=$(df -Pk "$work" | awk 'NR == 2 { print $4 }')
 [ "$free_kb" -ge 8000000 ] || { echo "The bench needs 8 GB on the disk of $work; there are $((free_kb / 1000000)) GB." >&2; exit 1; }
 exec "$target/release/bench" "$mode" --kafka "$kafka" --doorkeeper "${DOORKEEPER_BIN:-$target/release/doorkeeper}" \
-    --haproxy "$haproxy" --work "$work" --write docs/performance.md "$@"
+    --haproxy "$haproxy" ${envoy:+--envoy "$envoy"} --work "$work" --write docs/performance.md "$@"

@@ -1,5 +1,6 @@
 //! The Kafka cluster behind us: dialling it, logging in to it, and knowing its brokers.
 
+mod counters;
 mod login;
 mod topology;
 
@@ -13,6 +14,7 @@ use crate::config::{BackendConfig, HostPort};
 use crate::tls::{self, ClientTls, HandshakeError};
 use crate::transport::Transport;
 
+pub use counters::{BackendCounters, OpenConnection};
 pub use topology::{BrokerWatcher, Topology};
 
 /// Why no backend connection could be had.
@@ -39,6 +41,25 @@ pub enum ConnectError {
     /// The backend's answer was not understood.
     #[error("{0}: malformed answer")]
     Malformed(String),
+}
+
+impl ConnectError {
+    /// Everything that [`Self::as_str`] says.
+    pub const NAMES: [&str; 7] =
+        ["unknown_node", "other_cluster", "io", "timeout", "tls", "login_refused", "malformed"];
+
+    /// A fixed word, for metric labels.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::UnknownNode(_) => "unknown_node",
+            Self::OtherCluster => "other_cluster",
+            Self::Io(..) => "io",
+            Self::Timeout(_) => "timeout",
+            Self::Tls(..) => "tls",
+            Self::LoginRefused(..) => "login_refused",
+            Self::Malformed(_) => "malformed",
+        }
+    }
 }
 
 /// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.

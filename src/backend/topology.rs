@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnectError, connect, login};
+use super::{BackendCounters, ConnectError, OpenConnection, connect, login};
 use crate::config::{BackendConfig, HostPort};
 use crate::listener::Target;
 use crate::tls::ClientTls;
@@ -36,6 +36,7 @@ pub struct Topology {
     next: AtomicUsize,
     refresh: Notify,
     on_broker: Box<dyn BrokerWatcher>,
+    counters: Arc<BackendCounters>,
 }
 
 /// Hears of each broker that becomes known.
@@ -70,6 +71,7 @@ impl Topology {
             next: AtomicUsize::new(0),
             refresh: Notify::new(),
             on_broker,
+            counters: Arc::default(),
         }
     }
 
@@ -101,6 +103,27 @@ impl Topology {
             brokers
         });
         self.on_broker.broker_known(node_id);
+    }
+
+    /// The node ids of the brokers that are known.
+    pub fn node_ids(&self) -> Vec<i32> {
+        self.brokers.load().keys().copied().collect()
+    }
+
+    /// How many connections clients needed.
+    pub fn counters(&self) -> &BackendCounters {
+        &self.counters
+    }
+
+    /// [`Self::connect`] for a client: it counts, and so does what it gives for as long as that is held.
+    pub async fn connect_counted(&self, target: Target) -> Result<(Transport, OpenConnection), ConnectError> {
+        match self.connect(target).await {
+            Ok(stream) => Ok((stream, self.counters.count_opened())),
+            Err(error) => {
+                self.counters.count_failed(&error);
+                Err(error)
+            }
+        }
     }
 
     /// A connection to the target that is logged in and ready for requests.

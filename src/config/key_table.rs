@@ -267,6 +267,12 @@ keys! {
     SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, false,
         "Not a Kafka key. How long in milliseconds a stop waits for requests in flight.";
 }
+"Metrics and health" {
+    METRICS_LISTENERS = "metrics.listeners", List, Unset, Broker, false,
+        "Not a Kafka key. Where `GET /metrics` (Prometheus' text format), `/livez` and `/readyz` are answered: \
+         `http://host:port`, separated by commas; an empty host binds all interfaces, port 0 any free port. Whoever reaches \
+         it may ask, so choose an address that clients do not reach. Without it there is no such endpoint.";
+}
 "Config providers" {
     CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, false,
         "Names of config providers, separated by commas without blanks. A value may then contain `${name:key}` or \

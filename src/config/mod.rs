@@ -16,6 +16,7 @@ pub mod keys;
 mod limits;
 mod listeners;
 mod login;
+mod metrics;
 mod naming;
 mod node_hosts;
 pub mod properties;
@@ -127,6 +128,7 @@ fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConf
         socket,
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
+        metrics_listeners: metrics::listeners(reader),
     })
 }
 

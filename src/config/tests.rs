@@ -126,6 +126,7 @@ mod backend;
 mod files;
 mod listeners;
 mod login;
+mod metrics;
 mod naming;
 mod node_hosts;
 mod tls;

@@ -136,6 +136,8 @@ pub struct ServerConfig {
     pub shutdown_timeout: Duration,
     /// Ours: threads that serve connections.
     pub worker_threads: usize,
+    /// Ours, `metrics.listeners`: where metrics and health are asked for by HTTP. An empty host means all interfaces.
+    pub metrics_listeners: Vec<HostPort>,
 }
 
 /// One listener.

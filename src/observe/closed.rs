@@ -30,6 +30,8 @@ pub struct Closed {
     reason: String,
     /// The operator should look at it.
     alarming: bool,
+    /// The client ended it.
+    hung_up: bool,
     told: Told,
 }
 
@@ -57,6 +59,7 @@ impl Closed {
         };
         Self {
             alarming,
+            hung_up: matches!(reason, CloseReason::ClientClosed | CloseReason::ClientIo(_)),
             told,
             ..Self::new(mechanism, Shown(session.principal()).to_string(), reason.to_string(), bytes)
         }
@@ -71,6 +74,7 @@ impl Closed {
         };
         Self {
             alarming: failure.outage.is_some(),
+            hung_up: failure.reason == GateFailureReason::PeerClosed,
             told,
             ..Self::new(mechanism, "-".to_owned(), failure.to_string(), (failure.bytes_in, failure.bytes_out))
         }
@@ -80,7 +84,8 @@ impl Closed {
     pub fn not_secured(error: &HandshakeError, bytes: (u64, u64)) -> Self {
         let told = error.foreign().map_or(Told::Bounded, Told::Foreign);
         let reason = format!("TLS handshake: {error}");
-        Self { told, ..Self::new("-".to_owned(), "-".to_owned(), reason, bytes) }
+        let hung_up = matches!(error, HandshakeError::Closed | HandshakeError::Io(_));
+        Self { hung_up, told, ..Self::new("-".to_owned(), "-".to_owned(), reason, bytes) }
     }
 
     /// A connection whose PROXY header could not be read.
@@ -99,9 +104,11 @@ impl Closed {
         Self { told: Told::Bounded, ..Self::anonymous(limit.to_string()) }
     }
 
-    /// It was a balancer's own connection, on which nothing was said.
+    /// It was a balancer's own connection, on which nothing was said. If the balancer ended it itself, it is not worth a line.
     pub fn was_a_health_check(&mut self) {
-        self.told = Told::Hardly;
+        if self.hung_up {
+            self.told = Told::Hardly;
+        }
     }
 
     /// A client that was about to log in when the front was stopped.
@@ -122,6 +129,7 @@ impl Closed {
             principal,
             reason,
             alarming: false,
+            hung_up: false,
             told: Told::Always,
         }
     }

@@ -58,6 +58,28 @@ impl CloseReason {
         !matches!(self, Self::ClientClosed | Self::ClientIo(_))
     }
 
+    /// Everything that [`Self::as_str`] says.
+    pub const NAMES: &[&str] = &[
+        "client closed",
+        "client connection failed",
+        "backend closed",
+        "backend connection failed",
+        "backend unavailable",
+        "idle",
+        "shutdown",
+        "request too large",
+        "http_on_kafka_port",
+        "tls_on_plaintext_port",
+        "ssh_on_kafka_port",
+        "proxy_header_on_kafka_port",
+        "plaintext_on_tls_port",
+        "malformed request",
+        "unknown api",
+        "refused api",
+        "unsupported version",
+        "bad response from the backend",
+    ];
+
     /// A short fixed name, for metric labels.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -91,5 +113,39 @@ impl fmt::Display for CloseReason {
             Self::BadResponse(what) => write!(f, ": {what}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The match has no wildcard: a new reason does not compile until it is here, and then wants its name in the list.
+    #[test]
+    fn each_reason_has_its_name_in_the_list() {
+        use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
+        let io = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let next = |reason: &CloseReason| match reason {
+            CloseReason::ClientClosed => Some(CloseReason::ClientIo(io())),
+            CloseReason::ClientIo(_) => Some(CloseReason::BackendClosed),
+            CloseReason::BackendClosed => Some(CloseReason::BackendIo(io())),
+            CloseReason::BackendIo(_) => Some(CloseReason::BackendUnavailable(ConnectError::UnknownNode(1))),
+            CloseReason::BackendUnavailable(_) => Some(CloseReason::Idle),
+            CloseReason::Idle => Some(CloseReason::Shutdown),
+            CloseReason::Shutdown => Some(CloseReason::RequestTooLarge),
+            CloseReason::RequestTooLarge => Some(CloseReason::OtherProtocol(Http)),
+            CloseReason::OtherProtocol(Http) => Some(CloseReason::OtherProtocol(Tls)),
+            CloseReason::OtherProtocol(Tls) => Some(CloseReason::OtherProtocol(Ssh)),
+            CloseReason::OtherProtocol(Ssh) => Some(CloseReason::OtherProtocol(ProxyHeader)),
+            CloseReason::OtherProtocol(ProxyHeader) => Some(CloseReason::OtherProtocol(Kafka)),
+            CloseReason::OtherProtocol(Kafka) => Some(CloseReason::MalformedRequest),
+            CloseReason::MalformedRequest => Some(CloseReason::UnknownApi(0)),
+            CloseReason::UnknownApi(_) => Some(CloseReason::RefusedApi("")),
+            CloseReason::RefusedApi(_) => Some(CloseReason::UnsupportedVersion("", 0)),
+            CloseReason::UnsupportedVersion(..) => Some(CloseReason::BadResponse("")),
+            CloseReason::BadResponse(_) => None,
+        };
+        let names: Vec<_> = std::iter::successors(Some(CloseReason::ClientClosed), next).map(|r| r.as_str()).collect();
+        assert_eq!(names, CloseReason::NAMES);
     }
 }

@@ -12,6 +12,7 @@ mod in_flight;
 mod requests;
 mod responses;
 mod rewrite;
+mod traffic;
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -22,7 +23,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{ConnectError, Topology};
+use crate::backend::{ConnectError, OpenConnection, Topology};
 use crate::listener::{Addresses, Target};
 use crate::session::Session;
 use crate::transport::Transport;
@@ -32,6 +33,7 @@ pub use docs::documentation;
 use in_flight::InFlight;
 use requests::Requests;
 use responses::Responses;
+pub use traffic::{ConnectionTraffic, Moved, Traffic};
 
 /// Opaque runs of at least so many bytes are spliced; shorter ones are cheaper to copy.
 const SPLICE_MIN: u32 = 16 * 1024;
@@ -81,6 +83,7 @@ pub struct Relay {
     active: bool,
     bytes_in: u64,
     bytes_out: u64,
+    requests_seen: u64,
 }
 
 impl Relay {
@@ -108,14 +111,15 @@ impl Relay {
             active: false,
             bytes_in: 0,
             bytes_out: 0,
+            requests_seen: 0,
         };
         relay.bytes_in = already_read.len() as u64;
         relay
     }
 
     /// Relays until one side ends, a frame is bad, the connection is idle for too long, or `drain` is cancelled and what was in
-    /// flight then is done.
-    pub async fn run(mut self, drain: &CancellationToken) -> Relayed {
+    /// flight then is done. What it moves is counted in `traffic`.
+    pub async fn run(mut self, drain: &CancellationToken, mut traffic: ConnectionTraffic) -> Relayed {
         let reason = {
             let relay = &mut self;
             let mut drained = pin!(drain.cancelled());
@@ -129,6 +133,7 @@ impl Relay {
                 }
                 let was_half_closed = relay.requests.eof;
                 let (moved, end) = relay.pump(cx);
+                traffic.tell(relay.moved());
                 if let Some(reason) = end {
                     return Poll::Ready(reason);
                 }
@@ -154,6 +159,11 @@ impl Relay {
         };
         let Self { client, bytes_in, bytes_out, .. } = self;
         Relayed { client, reason, bytes_in, bytes_out }
+    }
+
+    fn moved(&self) -> Moved {
+        let (received, sent, requests) = (self.bytes_in, self.bytes_out, self.requests_seen);
+        Moved { received, sent, requests, in_flight: self.in_flight.len() as u64 }
     }
 
     fn idle_limit(&self) -> Option<Duration> {
@@ -213,11 +223,13 @@ impl Relay {
     }
 }
 
+type Opening = Pin<Box<dyn Future<Output = Result<(Transport, OpenConnection), ConnectError>> + Send>>;
+
 /// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
 enum Backend {
     NotYet(Target, Arc<Topology>),
-    Opening(Pin<Box<dyn Future<Output = Result<Transport, ConnectError>> + Send>>),
-    Open(Transport),
+    Opening(Opening),
+    Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
 }
 
 impl Backend {
@@ -226,25 +238,25 @@ impl Backend {
             match self {
                 Self::NotYet(target, topology) => {
                     let (target, topology) = (*target, topology.clone());
-                    *self = Self::Opening(Box::pin(async move { topology.connect(target).await }));
+                    *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
                 }
                 Self::Opening(opening) => {
-                    let transport = ready!(opening.as_mut().poll(cx))?;
+                    let (transport, counted) = ready!(opening.as_mut().poll(cx))?;
                     tracing::debug!(broker = ?transport.peer_addr(), "backend connection opened");
-                    *self = Self::Open(transport);
+                    *self = Self::Open(transport, counted);
                 }
-                Self::Open(_) => break,
+                Self::Open(..) => break,
             }
         }
         match self {
-            Self::Open(transport) => Poll::Ready(Ok(transport)),
+            Self::Open(transport, _) => Poll::Ready(Ok(transport)),
             _ => Poll::Pending,
         }
     }
 
     fn opened(&mut self) -> Option<&mut Transport> {
         match self {
-            Self::Open(transport) => Some(transport),
+            Self::Open(transport, _) => Some(transport),
             _ => None,
         }
     }

@@ -294,6 +294,7 @@ impl Relay {
                 if let Some(now) = self.in_flight.push_answer(answer) {
                     self.responses.push_answer(&now);
                 }
+                self.requests_seen += 1;
                 self.active = true;
                 if self.requests.discard_left > 0 {
                     return Ok(Next::Found);
@@ -316,6 +317,7 @@ impl Relay {
             if answer_expected {
                 self.in_flight.push(Forwarded { correlation_id, row, version });
             }
+            self.requests_seen += 1;
             self.requests.answer_expected = answer_expected;
             let len = LENGTH_PREFIX + size as usize;
             let here = len.min(buffer.unread().len());

@@ -116,6 +116,11 @@ impl Proof {
         Self { principal: verified.principal, mechanism }
     }
 
+    /// The mechanism that proved it.
+    pub fn mechanism(&self) -> &MechanismName {
+        &self.mechanism
+    }
+
     /// Who, and by which mechanism.
     pub fn into_parts(self) -> (KafkaPrincipal, MechanismName) {
         (self.principal, self.mechanism)

@@ -12,7 +12,7 @@ use super::placement::Placement;
 use crate::config::ListenerName;
 use crate::connection::{Accepted, ListenerContext};
 use crate::listener::Port;
-use crate::observe::{Closed, Metrics};
+use crate::observe::{Closed, Refused};
 use crate::sasl::Peer;
 
 /// What a port accepts by; all ports of a listener count together.
@@ -46,21 +46,21 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
-                Metrics::add(&rules.context.metrics.connections_accepted_total, 1);
                 let context = &rules.context;
+                context.metrics.accepted();
                 let peer = Peer { address, listener: rules.listener.clone() };
                 let ip = match &context.proxy_protocol {
                     // A balancer: the client's address is still to come.
                     Some(proxy) if proxy.trusts(address.ip()) => None,
                     Some(proxy) if proxy.required => {
-                        Metrics::add(&context.metrics.connections_refused_proxy_protocol_total, 1);
+                        context.metrics.refused(Refused::ProxySource);
                         rules.refuse(&peer, &Closed::not_a_balancer());
                         continue;
                     }
                     _ => Some(address.ip()),
                 };
                 if context.limiter.waits_for_logins() {
-                    Metrics::add(&context.metrics.unauthenticated_limit_waits_total, 1);
+                    context.metrics.accept_waits();
                     context.failures.crowded(&rules.listener);
                 }
                 // At max.connections, and above the creation rate, the next clients wait in the kernel's queue.
@@ -71,7 +71,7 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                 let permit = match permit {
                     Ok(permit) => permit,
                     Err(limit) => {
-                        context.metrics.address_refused(limit);
+                        context.metrics.refused(limit.into());
                         rules.refuse(&peer, &Closed::too_many(limit));
                         continue;
                     }
@@ -81,7 +81,7 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
             }
             Err(error) => {
                 // One client that left its queue is nothing; a lack of resources is said once.
-                Metrics::add(&rules.context.metrics.accept_failures_total, 1);
+                rules.context.metrics.accept_failed();
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(listener = %rules.listener, %error, "cannot accept; trying again");

@@ -10,7 +10,6 @@ mod workers;
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,8 +22,9 @@ use tokio_util::task::TaskTracker;
 use crate::backend::{BrokerWatcher, Topology};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::connection::ListenerContext;
+use crate::listener::limits::UNLIMITED;
 use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimits, bind};
-use crate::observe::{FailureLog, Metrics};
+use crate::observe::{Endpoint, EndpointError, FailureLog, Health, Metrics};
 use crate::relay::{RelayRules, api_table};
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
@@ -39,6 +39,9 @@ pub enum StartError {
     /// A port could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The endpoint for metrics and health could not be bound.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// The TLS material of a listener or of the backend cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -75,16 +78,18 @@ pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartErro
     })
 }
 
-/// Builds what can be built without serving: the mechanisms of each listener. What `doorkeeper check` adds to loading the file.
-pub fn check(config: &ServerConfig, registry: &Registry) -> Result<(), StartError> {
+/// Builds what can be built without serving: the mechanisms and the TLS of each listener, and the TLS towards the backend. What
+/// `doorkeeper check` adds to loading the file. Gives the warnings, one line each.
+pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut warnings = Vec::new();
         for listener in &config.listeners {
             build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
-            build_tls(listener)?;
+            warnings.extend(load_tls(listener)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
         }
-        build_backend_tls(config)?;
-        Ok(())
+        warnings.extend(load_backend_tls(config)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
+        Ok(warnings)
     })
 }
 
@@ -111,17 +116,20 @@ impl Server {
             max_idle: config.connections_max_idle,
         });
 
+        let endpoint = Endpoint::bind(&config.metrics_listeners)?;
         let mut bound = Vec::new();
         for listener in &config.listeners {
             let gate = build_gate(&config, listener, registry, &failure_delays).await?;
-            let tls = build_tls(listener)?;
+            let tls = load_tls(listener)?.map(to_be_replaced);
             let (ports, addresses) = bind(listener, &config.socket)?;
             bound.push((listener, gate, tls, ports, Arc::new(addresses)));
         }
-        let backend_tls = build_backend_tls(&config)?;
-        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()), metrics.clone());
+        let backend_tls = load_backend_tls(&config)?.map(to_be_replaced);
+        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()));
         let topology =
             Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
+        metrics.watch_backend(topology.clone());
+        metrics.set_max_connections(Some(config.limits.max_connections).filter(|limit| *limit < UNLIMITED));
         let limiter = ConnectionLimiter::new(&config.limits);
 
         let mut ports = Vec::new();
@@ -131,6 +139,11 @@ impl Server {
                 advertised = %format_args!("{}:{}", addresses.bootstrap().0, addresses.bootstrap().1), node_ports = listener_ports.len() - 1,
                 "listening"
             );
+            let counted = metrics.listener(listener.name.as_str());
+            counted.enable_mechanisms(gate.iter().flat_map(|gate| gate.mechanisms.names()));
+            counted.set_max_connections(listener.max_connections.filter(|limit| *limit < UNLIMITED));
+            counted.set_max_unauthenticated_connections(listener.max_unauthenticated_connections);
+            counted.set_addresses(addresses.clone());
             let context = Arc::new(ListenerContext {
                 security_protocol: listener.security_protocol,
                 addresses,
@@ -141,7 +154,7 @@ impl Server {
                 relay: relay.clone(),
                 authentication_timeout: config.authentication_timeout,
                 topology: topology.clone(),
-                metrics: metrics.clone(),
+                metrics: counted,
                 failures: failures.clone(),
                 drain: drain.clone(),
             });
@@ -150,10 +163,14 @@ impl Server {
         }
 
         let connections = TaskTracker::new();
-        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections)?;
+        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections, &metrics)?;
         let asking = topology.clone();
         let until = drain.clone();
         tokio::spawn(async move { asking.run(until).await });
+        for address in endpoint.addresses() {
+            tracing::info!(%address, "metrics and health");
+        }
+        endpoint.serve(&Arc::new(Health::new(metrics.clone(), topology)));
         let until = drain.clone();
         tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
@@ -163,6 +180,7 @@ impl Server {
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
     async fn stop(self) {
+        self.metrics.drain();
         self.stop_accepting.cancel();
         self.drain.cancel();
         self.connections.close();
@@ -179,23 +197,22 @@ impl Server {
 }
 
 /// The TLS of a listener whose security protocol has it. Reads files: at the start only, when nobody is served yet.
-fn build_tls(listener: &ListenerConfig) -> Result<Option<Arc<ArcSwap<ServerTls>>>, TlsError> {
-    let Some(settings) = &listener.tls else { return Ok(None) };
-    let tls = ServerTls::load(settings)?;
-    for warning in tls.warnings() {
-        tracing::warn!(listener = %listener.name, "{warning}");
-    }
-    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+fn load_tls(listener: &ListenerConfig) -> Result<Option<ServerTls>, TlsError> {
+    let tls = listener.tls.as_ref().map(ServerTls::load).transpose()?;
+    tls.iter().flat_map(ServerTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
+    Ok(tls)
 }
 
 /// The TLS towards the backend, if its security protocol has it.
-fn build_backend_tls(config: &ServerConfig) -> Result<Option<Arc<ArcSwap<ClientTls>>>, TlsError> {
-    let Some(settings) = &config.backend.security.tls else { return Ok(None) };
-    let tls = ClientTls::load(settings)?;
-    for warning in tls.warnings() {
-        tracing::warn!("backend: {warning}");
-    }
-    Ok(Some(Arc::new(ArcSwap::from_pointee(tls))))
+fn load_backend_tls(config: &ServerConfig) -> Result<Option<ClientTls>, TlsError> {
+    let tls = config.backend.security.tls.as_ref().map(ClientTls::load).transpose()?;
+    tls.iter().flat_map(ClientTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
+    Ok(tls)
+}
+
+/// Shared by the threads, and replaced as a whole when certificates change.
+fn to_be_replaced<T>(tls: T) -> Arc<ArcSwap<T>> {
+    Arc::new(ArcSwap::from_pointee(tls))
 }
 
 async fn build_gate(
@@ -249,13 +266,12 @@ impl Signals {
 #[derive(Debug)]
 struct BrokersWithoutPort {
     listeners: Vec<Arc<Addresses>>,
-    metrics: Arc<Metrics>,
     warned: Mutex<HashSet<(usize, i32)>>,
 }
 
 impl BrokersWithoutPort {
-    fn new(listeners: impl Iterator<Item = Arc<Addresses>>, metrics: Arc<Metrics>) -> Self {
-        Self { listeners: listeners.collect(), metrics, warned: Mutex::default() }
+    fn new(listeners: impl Iterator<Item = Arc<Addresses>>) -> Self {
+        Self { listeners: listeners.collect(), warned: Mutex::default() }
     }
 }
 
@@ -264,7 +280,6 @@ impl BrokerWatcher for BrokersWithoutPort {
         for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| !a.has_node(node_id)) {
             let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
             if warned.insert((at, node_id)) {
-                self.metrics.brokers_without_a_port.store(warned.len() as u64, Ordering::Relaxed);
                 tracing::error!(
                     listener = %addresses.listener(), node_id,
                     "broker {node_id} is out of reach for clients of this listener: its node id lies outside \

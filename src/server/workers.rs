@@ -12,12 +12,14 @@ use tokio_util::task::TaskTracker;
 use super::accept;
 use super::placement::{HandedOver, Placement};
 use crate::listener::Port;
+use crate::observe::Metrics;
 
 pub(super) fn start(
     count: usize,
     ports: Vec<(Port, accept::Rules)>,
     stop_accepting: &CancellationToken,
     connections: &TaskTracker,
+    metrics: &Metrics,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let (placements, inboxes) = Placement::for_workers(count, connections);
     let mut shares: Vec<Vec<(Port, accept::Rules)>> = (0..count).map(|_| Vec::new()).collect();
@@ -28,9 +30,13 @@ pub(super) fn start(
     for (own, ((share, inbox), placement)) in shares.into_iter().zip(inboxes).zip(placements).enumerate() {
         let stop = stop_accepting.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let worker = std::thread::Builder::new().name(format!("worker-{own}"));
+        let name = format!("worker-{own}");
+        let heartbeat = metrics.heartbeat(&name);
+        let worker = std::thread::Builder::new().name(name);
         workers.push(worker.spawn(move || {
-            LocalSet::new().block_on(&runtime, work(placement, share, inbox, stop));
+            let local = LocalSet::new();
+            local.spawn_local(heartbeat.keep());
+            local.block_on(&runtime, work(placement, share, inbox, stop));
         })?);
     }
     Ok(workers)

@@ -61,6 +61,11 @@ impl ClientTls {
         Ok(Self { config: Arc::new(config), material })
     }
 
+    #[cfg(test)]
+    pub(super) fn with_config(config: ClientConfig) -> Self {
+        Self { config: Arc::new(config), material: Material::new("test") }
+    }
+
     /// What handshakes go by.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
@@ -76,7 +81,7 @@ impl ClientTls {
         &self.material.files
     }
 
-    /// What the operator should know: one line each, with the key.
+    /// What the operator should know: one line each, with the listener or `backend`, and the key.
     pub fn warnings(&self) -> &[String] {
         &self.material.warnings
     }

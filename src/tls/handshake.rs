@@ -325,8 +325,9 @@ fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<b
         }
         buffers.inbound.drain(..discard);
         if let Some(error) = failed {
-            // The alert that goes with it.
-            while let Ok(ConnectionState::EncodeTlsData(mut message)) = connection.process(&mut []).state {
+            // The alert that goes with it. With the same bytes: rustls may hold places in them of messages that it has not taken
+            // yet (a TLS 1.2 client's flight behind a certificate that is refused), and panics when they are gone.
+            while let Ok(ConnectionState::EncodeTlsData(mut message)) = connection.process(&mut buffers.inbound).state {
                 let at = buffers.outbound.len();
                 buffers.outbound.resize(at + 512, 0);
                 let n = message.encode(&mut buffers.outbound[at..]).unwrap_or(0);

@@ -56,7 +56,7 @@ impl Material {
     }
 
     pub fn warn(&mut self, place: &Place<'_>, warning: impl AsRef<str>) {
-        self.warnings.push(format!("{} ({}): {}", place.key, place.origin, warning.as_ref()));
+        self.warnings.push(format!("{}: {} ({}): {}", self.owner, place.key, place.origin, warning.as_ref()));
     }
 
     /// The content of a file, and its name among those to watch.

@@ -58,3 +58,6 @@ pub struct CertificateInfo {
     /// When it expires, in seconds since 1970.
     pub not_after: i64,
 }
+
+#[cfg(test)]
+mod tests;

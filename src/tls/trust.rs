@@ -59,6 +59,9 @@ fn system_roots(material: &mut Material) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+const NO_LIST: &str = "it is no certificate revocation list of version 2 (RFC 5280 section 5.1); openssl writes that version with \
+                       crl_extensions in its configuration";
+
 /// Reads the revocation lists.
 pub(super) fn crls(
     files: &[Located<std::path::PathBuf>],
@@ -80,7 +83,7 @@ pub(super) fn crls(
         }
         for der in found {
             let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&der);
-            let list = list.map_err(|_| material.error(&place, "it is no certificate revocation list"))?;
+            let list = list.map_err(|_| material.error(&place, NO_LIST))?;
             let next = list.tbs_cert_list.next_update.map(|time| time.to_unix_duration().as_secs());
             if next.is_some_and(|next| i64::try_from(next).is_ok_and(|next| next < now())) {
                 let issuer = &list.tbs_cert_list.issuer;

@@ -1,9 +1,12 @@
 // A client in pure Go (franz-go): produces, consumes in a group, and says what a wrong password gives.
-// Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP.
+// Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say how it
+// connects.
 package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"sort"
@@ -24,8 +27,39 @@ func main() {
 }
 
 func options(bootstrap, user, password string, more ...kgo.Opt) []kgo.Opt {
-	auth := plain.Auth{User: user, Pass: password}.AsMechanism()
-	return append([]kgo.Opt{kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.SASL(auth)}, more...)
+	all := []kgo.Opt{kgo.SeedBrokers(strings.Split(bootstrap, ",")...)}
+	if sasl() {
+		all = append(all, kgo.SASL(plain.Auth{User: user, Pass: password}.AsMechanism()))
+	}
+	if strings.HasSuffix(protocol(), "SSL") {
+		all = append(all, kgo.DialTLSConfig(tlsConfig()))
+	}
+	return append(all, more...)
+}
+
+func protocol() string {
+	if set := os.Getenv("CLIENT_PROTOCOL"); set != "" {
+		return set
+	}
+	return "SASL_PLAINTEXT"
+}
+
+func sasl() bool { return strings.HasPrefix(protocol(), "SASL") }
+
+func tlsConfig() *tls.Config {
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	pem, err := os.ReadFile(os.Getenv("CLIENT_CA"))
+	if err != nil || !config.RootCAs.AppendCertsFromPEM(pem) {
+		panic("no authority in CLIENT_CA")
+	}
+	if cert := os.Getenv("CLIENT_CERT"); cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, os.Getenv("CLIENT_KEY"))
+		if err != nil {
+			panic(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config
 }
 
 func run(bootstrap, user, password, topic, group string) error {
@@ -66,6 +100,9 @@ func run(bootstrap, user, password, topic, group string) error {
 		return err
 	}
 	report(got)
+	if !sasl() {
+		return nil
+	}
 
 	wrong, err := kgo.NewClient(options(bootstrap, user, "wrong-pass-canary", kgo.RequestRetries(0))...)
 	if err != nil {

@@ -1,16 +1,22 @@
 // A client in pure JavaScript (kafkajs): produces, consumes in a group, and says what a wrong password gives.
-// Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP.
+// Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say how it
+// connects.
+const fs = require('fs')
 const { ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 
 const RECORDS = 200
 const [bootstrap, user, password, topic, group] = process.argv.slice(2)
+const protocol = process.env.CLIENT_PROTOCOL || 'SASL_PLAINTEXT'
+const read = name => process.env[name] && fs.readFileSync(process.env[name])
+const ssl = protocol.endsWith('SSL') && { ca: [read('CLIENT_CA')], cert: read('CLIENT_CERT'), key: read('CLIENT_KEY') }
+const sasl = protocol.startsWith('SASL')
 
 const client = (pass, retries) =>
   new Kafka({
     clientId: 'proto-tests-node',
     brokers: bootstrap.split(','),
-    sasl: { mechanism: 'plain', username: user, password: pass },
-    ssl: false,
+    sasl: sasl ? { mechanism: 'plain', username: user, password: pass } : undefined,
+    ssl,
     logLevel: logLevel.NOTHING,
     retry: { retries },
   })
@@ -47,6 +53,7 @@ async function main() {
   got.sort()
   console.log(`consumed ${got.length} distinct ${new Set(got).size} first ${got[0]} last ${got[got.length - 1]}`)
 
+  if (!sasl) return
   const admin = client('wrong-pass-canary', 0).admin()
   await admin.connect().then(
     () => console.log('wrong password: accepted'),

@@ -1,6 +1,8 @@
 """librdkafka (through confluent-kafka): produces, consumes in a group, commits in a transaction, and says what a wrong password
-gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP."""
+gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say
+how it connects."""
 
+import os
 import sys
 import time
 
@@ -8,17 +10,21 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 RECORDS = 200
+FILES = {"ssl.ca.location": "CLIENT_CA", "ssl.certificate.location": "CLIENT_CERT", "ssl.key.location": "CLIENT_KEY"}
+protocol = os.environ.get("CLIENT_PROTOCOL", "SASL_PLAINTEXT")
 bootstrap, user, password, topic, group = sys.argv[1:6]
 
 
 def config(**more):
     base = {
         "bootstrap.servers": bootstrap,
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanisms": "PLAIN",
-        "sasl.username": user,
-        "sasl.password": password,
+        "security.protocol": protocol,
     }
+    if protocol.startswith("SASL"):
+        base |= {"sasl.mechanisms": "PLAIN", "sasl.username": user, "sasl.password": password}
+    for key, name in FILES.items():
+        if os.environ.get(name):
+            base[key] = os.environ[name]
     return base | {key.replace("_", "."): value for key, value in more.items()}
 
 
@@ -67,4 +73,5 @@ def wrong_password():
 
 produce()
 consume()
-wrong_password()
+if protocol.startswith("SASL"):
+    wrong_password()

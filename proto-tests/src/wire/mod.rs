@@ -3,6 +3,8 @@
 pub mod bytes;
 pub mod records;
 pub mod requests;
+pub mod sealed;
+pub mod tls;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -20,8 +22,47 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection to a Kafka listener, of a broker or of doorkeeper.
 pub struct Conn {
-    stream: TcpStream,
+    stream: Pipe,
     correlation: i32,
+}
+
+enum Pipe {
+    Plain(TcpStream),
+    Tls(Box<rustls::StreamOwned<rustls::ClientConnection, TcpStream>>),
+}
+
+impl Pipe {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Pipe::Plain(stream) => stream,
+            Pipe::Tls(stream) => &stream.sock,
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Pipe::Plain(stream) => stream.read(buf),
+            Pipe::Tls(stream) => stream.read(buf),
+        }
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Pipe::Plain(stream) => stream.write(buf),
+            Pipe::Tls(stream) => stream.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Pipe::Plain(stream) => stream.flush(),
+            Pipe::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 /// How a connection ended.
@@ -41,6 +82,8 @@ pub struct Outcome {
     pub end: End,
     /// From the call to the end of the connection (or of the look).
     pub after: Duration,
+    /// What the end was called, where it was no FIN: a TLS alert, say.
+    pub why: String,
 }
 
 impl Conn {
@@ -60,12 +103,34 @@ impl Conn {
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;
         stream.set_write_timeout(Some(PATIENCE)).context("set a time limit")?;
-        Ok(Conn { stream, correlation: 1 })
+        Ok(Conn { stream: Pipe::Plain(stream), correlation: 1 })
+    }
+
+    /// A connection whose TLS handshake is done, as far as the client can tell: a server with TLS 1.3 may refuse its certificate
+    /// afterwards.
+    pub fn open_tls(to: SocketAddr, client: &tls::Client) -> Result<Conn> {
+        Conn::open(to)?.start_tls(client, to)
+    }
+
+    /// The handshake on a connection that has carried other bytes before; the server's certificate has to be for `to`, unless the
+    /// client asks for a name.
+    pub fn start_tls(self, client: &tls::Client, to: SocketAddr) -> Result<Conn> {
+        let Pipe::Plain(stream) = self.stream else { return Err("TLS inside of TLS".into()) };
+        let mut stream = rustls::StreamOwned::new(client.connection(to)?, stream);
+        stream.conn.complete_io(&mut stream.sock).context(format!("TLS handshake with {to}"))?;
+        Ok(Conn { stream: Pipe::Tls(Box::new(stream)), correlation: 1 })
     }
 
     /// A connection on which PLAIN has succeeded.
     pub fn login(to: SocketAddr, user: &str, password: &str) -> Result<Conn> {
         let mut conn = Conn::open(to)?;
+        conn.log_in(user, password)?;
+        Ok(conn)
+    }
+
+    /// The same, inside TLS.
+    pub fn login_tls(to: SocketAddr, client: &tls::Client, user: &str, password: &str) -> Result<Conn> {
+        let mut conn = Conn::open_tls(to, client)?;
         conn.log_in(user, password)?;
         Ok(conn)
     }
@@ -85,17 +150,25 @@ impl Conn {
         Ok(())
     }
 
+    /// The TLS side of a connection that has one.
+    pub fn tls(&self) -> Option<&rustls::ClientConnection> {
+        match &self.stream {
+            Pipe::Plain(_) => None,
+            Pipe::Tls(stream) => Some(&stream.conn),
+        }
+    }
+
     pub fn stream(&self) -> &TcpStream {
-        &self.stream
+        self.stream.tcp()
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).context("send")
+        self.stream.write_all(bytes).and_then(|()| self.stream.flush()).context("send")
     }
 
     /// No more bytes from this side.
     pub fn finish(&mut self) -> Result<()> {
-        self.stream.shutdown(Shutdown::Write).context("shut down the sending side")
+        self.stream.tcp().shutdown(Shutdown::Write).context("shut down the sending side")
     }
 
     /// Sends a typed request; gives its correlation id.
@@ -141,17 +214,18 @@ impl Conn {
         let begin = Instant::now();
         let mut bytes = Vec::new();
         let mut chunk = [0; 16 << 10];
+        let ended = |bytes, end, why: String| Outcome { bytes, end, after: begin.elapsed(), why };
         loop {
             let left = limit.saturating_sub(begin.elapsed());
             if left.is_zero() {
-                return Outcome { bytes, end: End::Open, after: begin.elapsed() };
+                return ended(bytes, End::Open, String::new());
             }
-            let _ = self.stream.set_read_timeout(Some(left));
+            let _ = self.stream.tcp().set_read_timeout(Some(left));
             match self.stream.read(&mut chunk) {
-                Ok(0) => return Outcome { bytes, end: End::Closed, after: begin.elapsed() },
+                Ok(0) => return ended(bytes, End::Closed, String::new()),
                 Ok(n) => bytes.extend_from_slice(&chunk[..n]),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-                Err(_) => return Outcome { bytes, end: End::Closed, after: begin.elapsed() },
+                Err(e) => return ended(bytes, End::Closed, e.to_string()),
             }
         }
     }

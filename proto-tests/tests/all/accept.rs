@@ -10,7 +10,7 @@ use proto_tests::hostile::hex;
 use proto_tests::standin::Standin;
 use proto_tests::wire::bytes::{cat, handshake};
 use proto_tests::wire::{Conn, End, requests};
-use proto_tests::{Result, address, check, check_eq, wait_for};
+use proto_tests::{Result, address, check, check_eq, cluster, process, scratch, wait_for};
 use serde_json::Value;
 
 use crate::free;
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         free("accept::haproxy_send_proxy", || behind_haproxy("send-proxy")),
         free("accept::haproxy_send_proxy_v2", || behind_haproxy("send-proxy-v2")),
+        free("accept::proxy_header_before_tls", header_before_tls),
         free("accept::proxy_header_allowed", header_allowed),
         free("accept::proxy_header_required", header_required),
         free("accept::hostile_proxy_headers", hostile_headers),
@@ -27,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         free("accept::a_full_listener_holds_up_no_other", full_listener),
         free("accept::creation_rate_delays_and_does_not_drop", creation_rate),
         free("accept::other_protocols_are_named_once", other_protocols),
+        free("accept::other_protocols_on_a_tls_port", other_protocols_on_tls),
         free("accept::a_flood_of_failed_logins_is_no_flood_of_lines", failed_logins),
     ]
 }
@@ -75,9 +77,10 @@ fn refused(conn: &mut Conn, what: &str) -> Result<()> {
 
 fn behind_haproxy(words: &str) -> Result<()> {
     let (balancer, a, b) = (address::balancer(251), address::client(1), address::client(2));
-    let front = behind(balancer, "required")?.set("max.connections.per.ip", "2").start()?;
+    let front = behind(balancer, "required")?.with_plaintext().set("max.connections.per.ip", "2").start()?;
     let checks = format!("{words} check-send-proxy check inter 200ms");
     let haproxy = Haproxy::start(balancer, front.sasl(), &checks)?;
+    let plain = Haproxy::start(balancer, front.plain(), &checks)?;
     // The limit goes by the client's address, though all come from one.
     let mut held = vec![alice_from(a, haproxy.at)?, alice_from(a, haproxy.at)?];
     refused(&mut Conn::open_from(a, haproxy.at)?, "the third of an address")?;
@@ -95,11 +98,67 @@ fn behind_haproxy(words: &str) -> Result<()> {
             if known { Ok(()) } else { Err(front.process.output()) }
         })?;
     }
+    // The listener without a login reads the header too, and only that.
+    let anonymous = address::client(12);
+    let brokers = Conn::open_from(anonymous, plain.at)?.call(12, &requests::metadata(&[]))?.brokers.len();
+    check_eq!(brokers, 1, "brokers");
+    check_eq!(wait_closed(&front, anonymous)?["principal"], Value::from("User:ANONYMOUS"), "no login");
     // HAProxy's health checks (LOCAL, or UNKNOWN) are no lines; nothing was logged under its own address.
     std::thread::sleep(Duration::from_millis(600));
     check_eq!(at(&closed(&front)?, balancer).len(), 0, "lines about the balancer: {}", front.process.output());
     // A stranger who goes past the balancer.
     refused(&mut Conn::open_from(a, front.sasl())?, "a client that is no balancer")
+}
+
+/// The same doorkeeper with its listener as SASL_SSL, and a certificate of its own making.
+fn with_tls(spec: &mut Spec) -> Result<&mut Spec> {
+    let keystore = scratch::dir("accept").join(format!("front-{}.p12", spec.number()));
+    let mut keytool = process::command("keytool");
+    keytool.args([
+        "-genkeypair",
+        "-alias",
+        "front",
+        "-keyalg",
+        "EC",
+        "-storetype",
+        "PKCS12",
+        "-storepass",
+        "store-pass",
+    ]);
+    keytool.args(["-dname", "CN=front", "-keystore"]).arg(&keystore);
+    process::run("keytool", keytool, "", Duration::from_secs(60))?.ok()?;
+    let properties = spec.properties();
+    let listeners = properties.lines().find_map(|line| line.strip_prefix("listeners=")).unwrap_or_default();
+    let listeners = listeners.replace("SASL_PLAINTEXT", "SASL_SSL");
+    Ok(spec
+        .set("listeners", &listeners)
+        .unset("listener.name.sasl_plaintext.plain.sasl.jaas.config")
+        .set("listener.name.sasl_ssl.plain.sasl.jaas.config", &cluster::jaas())
+        .set("ssl.keystore.type", "PKCS12")
+        .set("ssl.keystore.location", &keystore.display().to_string())
+        .set("ssl.keystore.password", "store-pass"))
+}
+
+/// HAProxy speaks TLS for its clients here: the header stands before the handshake.
+fn header_before_tls() -> Result<()> {
+    let (balancer, client) = (address::balancer(250), address::client(13));
+    let mut spec = behind(balancer, "required")?;
+    let front = with_tls(&mut spec)?.start()?;
+    let haproxy = Haproxy::start(balancer, front.sasl(), "send-proxy-v2 ssl verify none")?;
+    let brokers = alice_from(client, haproxy.at)?.call(12, &requests::metadata(&[]))?.brokers.len();
+    check_eq!(brokers, 1, "brokers");
+    check_eq!(wait_closed(&front, client)?["principal"], Value::from("User:alice"), "a login with TLS");
+    // A header and then no TLS.
+    let mut conn = Conn::open_from(balancer, front.sasl())?;
+    conn.send(&cat(&[format!("PROXY TCP4 {client} {balancer} 1 2\r\n").as_bytes(), &handshake(1, b"PLAIN")]))?;
+    refused(&mut conn, "plain Kafka behind a header")?;
+    wait_for("a word about it", Duration::from_secs(20), || {
+        let told = front.log()?.iter().any(|line| {
+            line["message"] == "Kafka request without TLS on the SASL_SSL listener SASL_SSL"
+                && line["peer"] == format!("{client}:1")
+        });
+        if told { Ok(()) } else { Err(front.process.output()) }
+    })
 }
 
 fn header_allowed() -> Result<()> {
@@ -333,6 +392,35 @@ fn other_protocols() -> Result<()> {
         }
     }
     check_eq!(closed(&front)?.len(), 0, "further lines about them: {}", front.process.output());
+    Ok(())
+}
+
+/// A-71, H-086: closed without an answer, and said what it was.
+fn other_protocols_on_tls() -> Result<()> {
+    let mut spec = spec()?;
+    let front = with_tls(&mut spec)?.start()?;
+    for (bytes, what) in [
+        (handshake(1, b"PLAIN"), "Kafka request without TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n".to_vec(), "HTTP request"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "SSH client"),
+        (b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n".to_vec(), "PROXY protocol header"),
+    ] {
+        let begin = Instant::now();
+        for _ in 0..4 {
+            let mut conn = Conn::open(front.sasl())?;
+            conn.send(&bytes)?;
+            let seen = conn.outcome(Duration::from_secs(30));
+            // A TLS alert is an answer that the client may get.
+            check!(seen.end == End::Closed && seen.bytes.len() <= 7, "{what}: {:?} {}", seen.end, hex(&seen.bytes));
+        }
+        check!(begin.elapsed() < Duration::from_secs(14), "{what}: closed at the deadline");
+        let message = format!("{what} on the SASL_SSL listener SASL_SSL");
+        let count = wait_for(&message, Duration::from_secs(20), || {
+            let count = front.log()?.iter().filter(|line| line["message"] == *message).count();
+            if count > 0 { Ok(count) } else { Err(front.process.output()) }
+        })?;
+        check!(ONCE.contains(&count), "{count} lines {message:?}");
+    }
     Ok(())
 }
 

@@ -42,6 +42,26 @@ pub enum GateFailureReason {
 }
 
 impl GateFailureReason {
+    /// Each of them once.
+    pub const ALL: &[Self] = &[
+        Self::PeerClosed,
+        Self::Deadline,
+        Self::InvalidReceiveSize,
+        Self::OtherProtocol(ForeignProtocol::Http),
+        Self::OtherProtocol(ForeignProtocol::Tls),
+        Self::OtherProtocol(ForeignProtocol::Ssh),
+        Self::OtherProtocol(ForeignProtocol::ProxyHeader),
+        Self::OtherProtocol(ForeignProtocol::Kafka),
+        Self::UnexpectedRequest,
+        Self::TooManyVersionErrors,
+        Self::UnsupportedMechanism,
+        Self::MalformedRequest,
+        Self::MalformedToken,
+        Self::RejectedCredentials,
+        Self::Unavailable,
+        Self::Io,
+    ];
+
     /// A fixed word for logs and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -189,5 +209,37 @@ impl Refusal {
 
     pub(super) fn into_failure(self, mechanism: Option<MechanismName>, bytes_in: u64, bytes_out: u64) -> GateFailure {
         GateFailure { reason: self.reason, mechanism, api_key: self.api_key, outage: self.outage, bytes_in, bytes_out }
+    }
+}
+
+#[cfg(test)]
+mod all_tests {
+    use super::*;
+
+    /// The match has no wildcard: a new reason does not compile until it is here, and then wants its place in the list.
+    #[test]
+    fn all_reasons_are_listed() {
+        use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
+        use GateFailureReason as Reason;
+        let next = |reason: &Reason| match reason {
+            Reason::PeerClosed => Some(Reason::Deadline),
+            Reason::Deadline => Some(Reason::InvalidReceiveSize),
+            Reason::InvalidReceiveSize => Some(Reason::OtherProtocol(Http)),
+            Reason::OtherProtocol(Http) => Some(Reason::OtherProtocol(Tls)),
+            Reason::OtherProtocol(Tls) => Some(Reason::OtherProtocol(Ssh)),
+            Reason::OtherProtocol(Ssh) => Some(Reason::OtherProtocol(ProxyHeader)),
+            Reason::OtherProtocol(ProxyHeader) => Some(Reason::OtherProtocol(Kafka)),
+            Reason::OtherProtocol(Kafka) => Some(Reason::UnexpectedRequest),
+            Reason::UnexpectedRequest => Some(Reason::TooManyVersionErrors),
+            Reason::TooManyVersionErrors => Some(Reason::UnsupportedMechanism),
+            Reason::UnsupportedMechanism => Some(Reason::MalformedRequest),
+            Reason::MalformedRequest => Some(Reason::MalformedToken),
+            Reason::MalformedToken => Some(Reason::RejectedCredentials),
+            Reason::RejectedCredentials => Some(Reason::Unavailable),
+            Reason::Unavailable => Some(Reason::Io),
+            Reason::Io => None,
+        };
+        let all: Vec<_> = std::iter::successors(Some(Reason::PeerClosed), next).collect();
+        assert_eq!(all, Reason::ALL);
     }
 }

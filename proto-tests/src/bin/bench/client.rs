@@ -2,42 +2,82 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::RecvFlags;
+use rustls::ClientConfig;
 
+use crate::tls::TlsStream;
 use crate::wire::{self, Metadata};
 use crate::{Res, USER};
 
 /// No single answer may take longer: a target that hangs is a failure, not a slow round.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a load goes: the address to dial and whether one must log in there.
+/// Where a load goes: the address to dial, whether one must log in there, and with which TLS if any.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
     pub addr: SocketAddr,
     pub login: bool,
+    pub tls: Option<&'static Arc<ClientConfig>>,
+}
+
+impl Endpoint {
+    pub fn plain(addr: SocketAddr) -> Self {
+        Self { addr, login: false, tls: None }
+    }
+
+    pub fn with_login(self) -> Self {
+        Self { login: true, ..self }
+    }
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
 }
 
 pub struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     correlation: i32,
     buffer: Vec<u8>,
     trash: Vec<u8>,
 }
 
 impl Conn {
-    pub fn dial(addr: SocketAddr) -> Res<Self> {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+    /// Connects, with a TLS handshake where the endpoint wants one.
+    pub fn dial(endpoint: Endpoint) -> Res<Self> {
+        let tcp = TcpStream::connect_timeout(&endpoint.addr, PATIENCE)?;
+        tcp.set_nodelay(true)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        tcp.set_write_timeout(Some(PATIENCE))?;
+        let stream = match endpoint.tls {
+            None => Stream::Plain(tcp),
+            Some(config) => Stream::Tls(Box::new(TlsStream::connect(tcp, config)?)),
+        };
         Ok(Self { stream, correlation: 0, buffer: Vec::new(), trash: Vec::new() })
+    }
+
+    /// Says goodbye as TLS does; without TLS there is nothing to say.
+    pub fn close(self) -> Res<()> {
+        match self.stream {
+            Stream::Plain(_) => Ok(()),
+            Stream::Tls(mut tls) => tls.close(),
+        }
+    }
+
+    /// The TLS connection itself.
+    pub fn into_tls(self) -> Res<TlsStream> {
+        match self.stream {
+            Stream::Plain(_) => Err("this connection has no TLS".into()),
+            Stream::Tls(tls) => Ok(*tls),
+        }
     }
 
     /// Dials, and logs in where the endpoint asks for it.
     pub fn open(endpoint: Endpoint) -> Res<Self> {
-        let mut conn = Self::dial(endpoint.addr)?;
+        let mut conn = Self::dial(endpoint)?;
         if endpoint.login {
             let frames = LoginFrames::new();
             conn.log_in(&frames)?;
@@ -69,12 +109,19 @@ impl Conn {
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> Res<()> {
-        Ok(self.stream.write_all(bytes)?)
+        match &mut self.stream {
+            Stream::Plain(tcp) => Ok(tcp.write_all(bytes)?),
+            Stream::Tls(tls) => tls.write_all(bytes),
+        }
     }
 
     /// What has come so far, at least a byte.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Res<usize> {
-        match self.stream.read(buffer)? {
+        let n = match &mut self.stream {
+            Stream::Plain(tcp) => tcp.read(buffer)?,
+            Stream::Tls(tls) => tls.read(buffer)?,
+        };
+        match n {
             0 => Err("closed by the other side, or no room to read into".into()),
             n => Ok(n),
         }
@@ -88,22 +135,14 @@ impl Conn {
         Ok(&self.buffer[4..])
     }
 
-    /// As `receive`, but only the first `head` bytes come here; the kernel drops the rest. Gives the frame's length too.
+    /// As `receive`, but only the first `head` bytes come here; the rest is dropped (without TLS by the kernel). Gives the
+    /// frame's length too.
     pub fn receive_head(&mut self, id: i32, head: usize) -> Res<(&[u8], usize)> {
         let len = self.length()?;
         self.buffer.resize(len.min(head), 0);
         self.stream.read_exact(&mut self.buffer)?;
         same_id(&self.buffer, id)?;
-        let mut rest = len - self.buffer.len();
-        self.trash.resize(1 << 20, 0);
-        while rest > 0 {
-            let most = rest.min(self.trash.len());
-            let (_, n) = rustix::net::recv(&self.stream, &mut self.trash[..most], RecvFlags::TRUNC)?;
-            if n == 0 {
-                return Err("closed in the middle of a response".into());
-            }
-            rest -= n;
-        }
+        self.stream.skip(len - self.buffer.len(), &mut self.trash)?;
         Ok((&self.buffer[4..], len))
     }
 
@@ -153,6 +192,32 @@ impl Conn {
 
     pub fn delete_topic(&mut self, name: &str) -> Res<()> {
         self.call(&wire::delete_topic(name)).map(drop)
+    }
+}
+
+impl Stream {
+    fn read_exact(&mut self, buffer: &mut [u8]) -> Res<()> {
+        match self {
+            Stream::Plain(tcp) => Ok(tcp.read_exact(buffer)?),
+            Stream::Tls(tls) => tls.read_exact(buffer),
+        }
+    }
+
+    fn skip(&mut self, mut n: usize, trash: &mut Vec<u8>) -> Res<()> {
+        let tcp = match self {
+            Stream::Tls(tls) => return tls.skip(n),
+            Stream::Plain(tcp) => tcp,
+        };
+        trash.resize(1 << 20, 0);
+        while n > 0 {
+            let most = n.min(trash.len());
+            let (_, dropped) = rustix::net::recv(&*tcp, &mut trash[..most], RecvFlags::TRUNC)?;
+            if dropped == 0 {
+                return Err("closed in the middle of a response".into());
+            }
+            n -= dropped;
+        }
+        Ok(())
     }
 }
 

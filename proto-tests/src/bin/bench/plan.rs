@@ -14,17 +14,33 @@ pub struct Plan {
     pub small: Duration,
     pub latency: Duration,
     pub logins: usize,
+    /// Handshakes, and logins over TLS.
+    pub handshakes: usize,
     /// Parts to run; all of them if empty.
     pub only: Vec<String>,
     /// Where the document goes; None where the run is too short or partial to be quoted.
     pub write_to: Option<PathBuf>,
 }
 
-pub const PARTS: [&str; 7] = ["produce", "consume", "requests", "latency", "logins", "idle", "storm"];
+pub const PARTS: [&str; 12] = [
+    "produce",
+    "consume",
+    "requests",
+    "latency",
+    "logins",
+    "idle",
+    "storm",
+    "tls-produce",
+    "tls-consume",
+    "tls-handshakes",
+    "tls-logins",
+    "tls-idle",
+];
 
-const USAGE: &str = "usage: bench quick|full --kafka DIR --doorkeeper FILE --haproxy FILE --work DIR [--write FILE]
-             [--only PART,...] [--rounds N] [--override key=value]...
-parts: produce consume requests latency logins idle storm. The document is written only by a full run of all parts.
+const USAGE: &str = "usage: bench quick|full --kafka DIR --doorkeeper FILE --haproxy FILE [--envoy FILE] --work DIR
+             [--write FILE] [--only PART,...] [--rounds N] [--override key=value]...
+parts: produce consume requests latency logins idle storm; tls-produce tls-consume tls-handshakes tls-logins tls-idle,
+or tls for these five. The document is written only by a full run of all parts.
 --override goes to doorkeeper, to try out what a setting does; nothing is written then either.";
 
 impl Plan {
@@ -35,7 +51,7 @@ impl Plan {
             Some("full") => false,
             _ => return Err(USAGE.into()),
         };
-        let (mut kafka, mut doorkeeper, mut haproxy, mut work) = (None, None, None, None);
+        let (mut kafka, mut doorkeeper, mut haproxy, mut envoy, mut work) = (None, None, None, None, None);
         let (mut write_to, mut only, mut rounds, mut overrides) = (None, Vec::new(), None, Vec::new());
         while let Some(flag) = args.next() {
             let value = args.next().ok_or(USAGE)?;
@@ -43,6 +59,7 @@ impl Plan {
                 "--kafka" => kafka = Some(value.into()),
                 "--doorkeeper" => doorkeeper = Some(value.into()),
                 "--haproxy" => haproxy = Some(value.into()),
+                "--envoy" => envoy = Some(value.into()),
                 "--work" => work = Some(PathBuf::from(value)),
                 "--write" => write_to = Some(PathBuf::from(value)),
                 "--rounds" => rounds = Some(value.parse()?),
@@ -50,6 +67,10 @@ impl Plan {
                 "--only" => only = value.split(',').map(str::to_string).collect(),
                 _ => return Err(USAGE.into()),
             }
+        }
+        if only.iter().any(|part| part == "tls") {
+            only.retain(|part| part != "tls");
+            only.extend(PARTS.iter().filter(|part| part.starts_with("tls-")).map(|part| part.to_string()));
         }
         if let Some(unknown) = only.iter().find(|part| !PARTS.contains(&part.as_str())) {
             return Err(format!("no part is called {unknown}\n{USAGE}").into());
@@ -59,6 +80,7 @@ impl Plan {
             kafka_home: kafka.ok_or(USAGE)?,
             doorkeeper: doorkeeper.ok_or(USAGE)?,
             haproxy: haproxy.ok_or(USAGE)?,
+            envoy,
             work: std::path::absolute(work.ok_or(USAGE)?)?,
             overrides,
         };
@@ -70,6 +92,7 @@ impl Plan {
             small: seconds(if quick { 2 } else { 4 }),
             latency: seconds(if quick { 5 } else { 10 }),
             logins: if quick { 4_000 } else { 10_000 },
+            handshakes: if quick { 1_000 } else { 3_000 },
             write_to: write_to.filter(|_| !quick && plain),
             only,
         })

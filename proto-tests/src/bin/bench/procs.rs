@@ -9,7 +9,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::identity::Identity;
 use crate::{Res, USER};
+
+mod tls;
+
+pub use tls::Front;
 
 /// Process ids of what runs, for `stop_on_signal`.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
@@ -134,38 +139,47 @@ pub struct Places {
     pub kafka_home: PathBuf,
     pub doorkeeper: PathBuf,
     pub haproxy: PathBuf,
+    /// None where it cannot be had: the rows that it would fill then say so.
+    pub envoy: Option<PathBuf>,
     pub work: PathBuf,
     /// key=value for doorkeeper.
     pub overrides: Vec<String>,
 }
 
+/// One broker with a listener of each protocol.
 pub struct Kafka {
     pub proc: Proc,
     pub plain: SocketAddr,
     pub sasl: SocketAddr,
+    pub ssl: SocketAddr,
+    pub sasl_ssl: SocketAddr,
 }
 
 impl Places {
-    pub fn start_kafka(&self) -> Res<Kafka> {
-        let port = free_ports(3)?;
+    pub fn start_kafka(&self, identity: &Identity) -> Res<Kafka> {
+        let port = free_ports(5)?;
         let (data, file) = (self.work.join("kafka-data"), self.work.join("broker.properties"));
-        let (user, password) = USER;
+        let names = ["PLAINTEXT", "SASL_PLAINTEXT", "CONTROLLER", "SSL", "SASL_SSL"];
+        let listeners: Vec<_> =
+            names.iter().zip(port..).map(|(name, port)| format!("{name}://127.0.0.1:{port}")).collect();
         fs::write(
             &file,
             format!(
                 "process.roles=broker,controller\nnode.id=1\n\
-                 listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{ctl}\n\
-                 advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{ctl}\n\
+                 listeners={listeners}\nadvertised.listeners={listeners}\n\
                  controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:{ctl}\n\
-                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
+                 CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
                  inter.broker.listener.name=PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n\
-                 listener.name.sasl_plaintext.plain.sasl.jaas.config=\
-                 org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";\n\
+                 listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}\n\
+                 listener.name.sasl_ssl.plain.sasl.jaas.config={jaas}\n{ssl}\
                  log.dirs={data}\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n\
                  auto.create.topics.enable=false\nlog.retention.check.interval.ms=5000\n\
                  log.segment.delete.delay.ms=500\nconnections.max.idle.ms=3600000\n",
-                sasl = port + 1,
+                listeners = listeners.join(","),
                 ctl = port + 2,
+                jaas = jaas(),
+                ssl = tls::ssl_keys("", identity),
                 data = data.display(),
             ),
         )?;
@@ -184,33 +198,36 @@ impl Places {
             &log,
             || fs::read_to_string(&log).is_ok_and(|said| said.contains("Kafka Server started")),
         )?;
-        Ok(Kafka { proc, plain: local(port), sasl: local(port + 1) })
+        let [plain, sasl, ssl, sasl_ssl] = [0, 1, 3, 4].map(|n| local(port + n));
+        Ok(Kafka { proc, plain, sasl, ssl, sasl_ssl })
     }
 
     pub fn start_doorkeeper(&self, backend: SocketAddr) -> Res<(Proc, SocketAddr)> {
         // The listener's own port and one for each of the default 32 nodes.
         let port = free_ports(33)?;
         let file = self.work.join("doorkeeper.properties");
-        let (user, password) = USER;
         fs::write(
             &file,
             format!(
                 "listeners=SASL_PLAINTEXT://127.0.0.1:{port}\nsasl.enabled.mechanisms=PLAIN\n\
-                 listener.name.sasl_plaintext.plain.sasl.jaas.config=\
-                 org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}=\"{password}\";\n\
-                 backend.bootstrap.servers={backend}\nconnections.max.idle.ms=3600000\n"
+                 listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}\n\
+                 backend.bootstrap.servers={backend}\nconnections.max.idle.ms=3600000\n",
+                jaas = jaas(),
             ),
         )?;
-        let proc = Proc::start(
+        Ok((self.serve(&file, port)?, local(port)))
+    }
+
+    fn serve(&self, file: &Path, port: u16) -> Res<Proc> {
+        Proc::start(
             "doorkeeper",
             Command::new(&self.doorkeeper)
                 .arg("serve")
-                .arg(&file)
+                .arg(file)
                 .args(self.overrides.iter().flat_map(|setting| ["--override", setting])),
             &self.work.join("doorkeeper.log"),
             || answers(local(port)),
-        )?;
-        Ok((proc, local(port)))
+        )
     }
 
     pub fn start_haproxy(&self, backend: SocketAddr) -> Res<(Proc, SocketAddr)> {
@@ -224,15 +241,22 @@ impl Places {
                  listen kafka\n    bind 127.0.0.1:{port}\n    server kafka {backend}\n"
             ),
         )?;
-        let proc = Proc::start(
+        Ok((self.run_haproxy(&file, port)?, local(port)))
+    }
+
+    fn run_haproxy(&self, file: &Path, port: u16) -> Res<Proc> {
+        Proc::start(
             "HAProxy",
             // -db: one process in the foreground
-            Command::new(&self.haproxy).arg("-db").arg("-f").arg(&file),
+            Command::new(&self.haproxy).arg("-db").arg("-f").arg(file),
             &self.work.join("haproxy.log"),
             || answers(local(port)),
-        )?;
-        Ok((proc, local(port)))
+        )
     }
+}
+
+fn jaas() -> String {
+    format!("org.apache.kafka.common.security.plain.PlainLoginModule required user_{}=\"{}\";", USER.0, USER.1)
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -8,6 +8,10 @@ use crate::rounds::{Figures, Way};
 
 use Way::{Doorkeeper, HaProxy, Straight};
 
+mod tls;
+
+pub use tls::remarks;
+
 /// What a figure must be.
 #[derive(Clone, Copy)]
 enum Goal {
@@ -40,6 +44,7 @@ pub fn tables(figures: &Figures) -> String {
     logins(&mut out, figures);
     idle(&mut out, figures);
     storm(&mut out, figures);
+    tls::tables(&mut out, figures);
     out
 }
 
@@ -246,13 +251,14 @@ pub fn quiet(figures: &Figures) -> String {
     format!("Other programs kept {others:.2} cores busy meanwhile{judgement}.\n")
 }
 
-pub fn document(plan: &Plan, machine: &[(&str, String)], quiet: &str, tables: &str) -> String {
+pub fn document(plan: &Plan, machine: &[(&str, String)], remarks: &str, tables: &str) -> String {
     let mut out = String::from(HEAD);
     for (what, value) in machine {
         let _ = writeln!(out, "| {what} | {value} |");
     }
-    let _ = write!(out, "\nMedians of {} rounds. {quiet}\n{tables}", plan.rounds);
+    let _ = write!(out, "\nMedians of {} rounds. {remarks}\n{tables}", plan.rounds);
     out.push_str(METHOD);
+    out.push_str(tls::METHOD);
     out
 }
 

@@ -5,19 +5,28 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::client::{Conn, Endpoint};
+use crate::identity::Identity;
 use crate::load::{self, Consumers, Filled, PARTITIONS, Producers, SETTLE, SHAPES, Shape};
 use crate::plan::Plan;
 use crate::procs::{self, Kafka, Proc};
 use crate::{Res, logins, machine, small};
 
-/// One of the three ways to Kafka. As an index it orders columns.
+mod tls;
+
+pub use tls::TLS_SHAPES;
+use tls::Tls;
+
+/// One of the ways to Kafka. As an index it orders columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Way {
     Straight,
     Doorkeeper,
     HaProxy,
+    /// With TLS only.
+    Envoy,
 }
 
+/// Those without TLS.
 pub const WAYS: [Way; 3] = [Way::Straight, Way::Doorkeeper, Way::HaProxy];
 
 /// What each round gave, by measure and way.
@@ -26,6 +35,9 @@ pub struct Figures {
     taken: BTreeMap<(String, Way), Vec<f64>>,
     /// Cores that programs which are not the bench's kept busy meanwhile.
     pub others: f64,
+    /// What client and servers agreed on in TLS.
+    pub agreed: Option<String>,
+    pub without_envoy: bool,
 }
 
 impl Figures {
@@ -52,6 +64,7 @@ struct Bench<'a> {
     doorkeeper: Proc,
     doorkeeper_addr: SocketAddr,
     haproxy: Proc,
+    tls: Tls,
     endpoints: [Endpoint; 3],
     figures: Figures,
     topics: usize,
@@ -61,17 +74,19 @@ pub fn run(plan: &Plan) -> Res<Figures> {
     let work = &plan.places.work;
     let _ = std::fs::remove_dir_all(work);
     std::fs::create_dir_all(work)?;
-    let kafka = plan.places.start_kafka()?;
+    let identity = Identity::create(&work.join("tls"))?;
+    let kafka = plan.places.start_kafka(&identity)?;
     let (doorkeeper, doorkeeper_addr) = plan.places.start_doorkeeper(kafka.plain)?;
     let (haproxy, haproxy_addr) = plan.places.start_haproxy(kafka.plain)?;
     let endpoints = [
-        Endpoint { addr: kafka.plain, login: false },
-        node_behind(doorkeeper_addr, kafka.plain)?,
-        Endpoint { addr: haproxy_addr, login: false },
+        Endpoint::plain(kafka.plain),
+        node_behind(Endpoint::plain(doorkeeper_addr).with_login(), kafka.plain)?,
+        Endpoint::plain(haproxy_addr),
     ];
+    let tls = Tls::start(plan, identity, &kafka)?;
     let data = work.join("kafka-data");
-    let mut bench =
-        Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, endpoints, figures: Figures::default(), topics: 0 };
+    let figures = Figures { without_envoy: plan.places.envoy.is_none(), ..Figures::default() };
+    let mut bench = Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, tls, endpoints, figures, topics: 0 };
     let outcome = bench.all();
     let figures = std::mem::take(&mut bench.figures);
     drop(bench);
@@ -80,8 +95,8 @@ pub fn run(plan: &Plan) -> Res<Figures> {
 }
 
 /// Where doorkeeper says that Kafka's only node is; that must be a port of its own.
-fn node_behind(front: SocketAddr, backend: SocketAddr) -> Res<Endpoint> {
-    let brokers = Conn::open(Endpoint { addr: front, login: true })?.metadata(&[])?.brokers;
+fn node_behind(front: Endpoint, backend: SocketAddr) -> Res<Endpoint> {
+    let brokers = Conn::open(front)?.metadata(&[])?.brokers;
     let [(host, port)] = brokers.as_slice() else {
         return Err(format!("doorkeeper names {} brokers instead of one", brokers.len()).into());
     };
@@ -89,7 +104,7 @@ fn node_behind(front: SocketAddr, backend: SocketAddr) -> Res<Endpoint> {
     if addr == backend {
         return Err("doorkeeper names the backend's own address in Metadata".into());
     }
-    Ok(Endpoint { addr, login: true })
+    Ok(Endpoint { addr, ..front })
 }
 
 impl Bench<'_> {
@@ -103,7 +118,7 @@ impl Bench<'_> {
     /// CPU seconds of the machine without ours. The fresh processes of `idle` and `storm` count as others; they use little.
     fn others_busy(&self) -> Res<f64> {
         let ours = procs::cpu_by_ticks("self")? + self.kafka.proc.cpu_by_ticks()?;
-        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()?)
+        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()? - self.tls.cpu()?)
     }
 
     fn every_round(&mut self) -> Res<()> {
@@ -116,7 +131,9 @@ impl Bench<'_> {
                 }
             }
             for (shape, topic) in SHAPES.iter().zip(&filled) {
-                self.in_turn(round, |bench, way| bench.consume(way, shape, topic))?;
+                if plan.wants("consume") {
+                    self.in_turn(round, |bench, way| bench.consume(way, shape, topic))?;
+                }
             }
             if plan.wants("requests") {
                 self.in_turn(round, Self::requests)?;
@@ -136,6 +153,7 @@ impl Bench<'_> {
             if plan.wants("storm") {
                 self.storm(round)?;
             }
+            self.tls_round(round, &filled)?;
             eprintln!("bench: round {round} of {} done", plan.rounds);
         }
         Ok(())
@@ -144,7 +162,7 @@ impl Bench<'_> {
     /// Topics to consume from, a check of what comes through each way, and a JVM that has compiled what it runs often.
     fn prepare(&mut self) -> Res<Vec<Filled>> {
         let mut filled = Vec::new();
-        if self.plan.wants("consume") {
+        if self.plan.wants("consume") || self.plan.wants("tls-consume") {
             eprintln!("bench: filling the topics to consume from");
             for shape in &SHAPES {
                 let (_, id) = self.new_topic()?;
@@ -154,12 +172,13 @@ impl Bench<'_> {
                 }
                 filled.push(topic);
             }
-            eprintln!("bench: what comes out of each way is what went in");
         }
+        self.prepare_tls(&filled)?;
+        eprintln!("bench: what comes out of each way is what went in");
         if self.plan.wants("logins") {
             eprintln!("bench: {WARM_LOGINS} logins to warm Kafka's JVM");
-            logins::log_in_repeatedly(self.kafka.sasl, WARM_LOGINS)?;
-            logins::log_in_repeatedly(self.doorkeeper_addr, WARM_LOGINS / 10)?;
+            logins::log_in_repeatedly(Endpoint::plain(self.kafka.sasl), WARM_LOGINS)?;
+            logins::log_in_repeatedly(Endpoint::plain(self.doorkeeper_addr), WARM_LOGINS / 10)?;
         }
         Ok(filled)
     }
@@ -175,6 +194,7 @@ impl Bench<'_> {
             Way::Straight => self.kafka.proc.cpu_by_ticks(),
             Way::Doorkeeper => self.doorkeeper.cpu(),
             Way::HaProxy => self.haproxy.cpu(),
+            Way::Envoy => Err("Envoy takes part with TLS only".into()),
         }
     }
 
@@ -253,7 +273,7 @@ impl Bench<'_> {
         ways.rotate_left(round % 2);
         for (way, addr) in ways {
             let count = self.plan.logins;
-            let (seconds, cpu) = self.with_cpu(way, || logins::log_in_repeatedly(addr, count))?;
+            let (seconds, cpu) = self.with_cpu(way, || logins::log_in_repeatedly(Endpoint::plain(addr), count))?;
             self.figures.add("logins per s", way, count as f64 / seconds);
             self.figures.add("logins cpu us", way, cpu * 1e6 / count as f64);
         }
@@ -265,11 +285,11 @@ impl Bench<'_> {
         Ok(match way {
             Way::HaProxy => {
                 let (proc, addr) = self.plan.places.start_haproxy(backend)?;
-                (proc, Endpoint { addr, login: false })
+                (proc, Endpoint::plain(addr))
             }
             _ => {
                 let (proc, addr) = self.plan.places.start_doorkeeper(backend)?;
-                (proc, Endpoint { addr, login: true })
+                (proc, Endpoint::plain(addr).with_login())
             }
         })
     }

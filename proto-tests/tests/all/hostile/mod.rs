@@ -1,14 +1,16 @@
-//! The hostile-input corpus (H-001 to H-128, as far as it applies to listeners without TLS) at doorkeeper and at a real broker.
+//! The hostile-input corpus (H-001 to H-128; what is hostile inside of TLS stands in `tls::records`) at doorkeeper and at a real broker.
 //! Each row is a trial of its own at each of the two.
 
 mod first_frames;
 mod later_frames;
 mod plain;
 mod protocols;
+mod tls;
 
 use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
+use proto_tests::cluster::Tls;
 use proto_tests::front::{Front, Spec};
 use proto_tests::hostile::{Case, DEADLINE, Ending, Expect, Listener, Reply, Step, run_all};
 use proto_tests::wire::Conn;
@@ -35,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
 fn cases() -> &'static [Case] {
     static ALL: OnceLock<Vec<Case>> = OnceLock::new();
     ALL.get_or_init(|| {
-        [first_frames::cases(), later_frames::cases(), protocols::cases(), plain::cases()]
+        [first_frames::cases(), later_frames::cases(), protocols::cases(), plain::cases(), tls::cases()]
             .into_iter()
             .flatten()
             .collect()
@@ -48,7 +50,12 @@ fn at_kafka() -> Result<&'static Vec<Result<()>>> {
     let broker = &cluster.brokers[0];
     Ok(VERDICTS.get_or_init(|| {
         run_all(cases(), |case| {
-            let to = if case.listener == Listener::Sasl { broker.sasl } else { broker.plain };
+            let to = match case.listener {
+                Listener::Sasl => broker.sasl,
+                Listener::Plaintext => broker.plain,
+                Listener::Ssl => broker.tls(Tls::Requested),
+                Listener::SaslSsl => broker.tls(Tls::Sasl),
+            };
             Some((to, case.kafka.clone()?))
         })
     }))
@@ -66,11 +73,19 @@ fn at_front() -> Result<&'static Result<Seen>> {
     Ok(SEEN.get_or_init(|| {
         let front = Spec::new(&backend)?
             .with_plaintext()
+            .tls_listener("SSL", "SSL")?
+            .set("listener.name.ssl.ssl.client.auth", "requested")
+            .tls_listener("SASL_SSL", "SASL_SSL")?
             .set("connection.failed.authentication.delay.ms", &cluster::FAILURE_DELAY.to_string())
             .set("authentication.timeout.ms", &DEADLINE.to_string())
             .start()?;
         let verdicts = run_all(cases(), |case| {
-            let to = if case.listener == Listener::Sasl { front.sasl() } else { front.plain() };
+            let to = match case.listener {
+                Listener::Sasl => front.sasl(),
+                Listener::Plaintext => front.plain(),
+                Listener::Ssl => front.at("SSL"),
+                Listener::SaslSsl => front.at("SASL_SSL"),
+            };
             Some((to, case.front.clone()))
         });
         Ok(Seen { front: std::sync::Mutex::new(front), verdicts })

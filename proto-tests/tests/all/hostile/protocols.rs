@@ -33,7 +33,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Bytes of an xorshift generator: the same for the same seed. The first is never 0, so that the size is always too large.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut out: Vec<u8> = (0..len)
         .map(|_| {

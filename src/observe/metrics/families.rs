@@ -1,0 +1,119 @@
+//! Every metric, once: rendering, `docs/metrics.md` and the tests of the dashboard all go from these rows.
+
+/// What a metric does over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It only grows, until a restart.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Observations, counted by size.
+    Histogram,
+}
+
+impl Kind {
+    /// Prometheus' word.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric with all its label values.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) labels: &'static [&'static str],
+    /// One paragraph.
+    pub(super) help: &'static str,
+}
+
+macro_rules! families {
+    ($($ident:ident = $name:literal, $kind:ident, [$($label:literal),*], $help:literal;)*) => {
+        $(
+            pub(super) static $ident: Family =
+                Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+        )*
+        /// All rows, in the order in which they are rendered.
+        pub(super) static FAMILIES: &[&Family] = &[$(&$ident),*];
+    };
+}
+
+families! {
+    CONNECTIONS = "doorkeeper_connections", Gauge, ["listener", "state"],
+        "Connections of clients that are open, by what they are doing: reading a PROXY protocol header, in the TLS handshake, in SASL, relayed, draining (relayed while the front or the listener is being stopped), closing (the last answer is on its way).";
+    CONNECTIONS_ACCEPTED = "doorkeeper_connections_accepted_total", Counter, ["listener"],
+        "Connections accepted, those that were then refused by a limit among them.";
+    CONNECTIONS_REFUSED = "doorkeeper_connections_refused_total", Counter, ["listener", "reason"],
+        "Connections closed by a limit before anything of theirs was read, but for a PROXY protocol header.";
+    ACCEPT_WAITS = "doorkeeper_accept_waits_total", Counter, ["listener"],
+        "Times that accepting waited because max.unauthenticated.connections was reached.";
+    ACCEPT_FAILURES = "doorkeeper_accept_failures_total", Counter, ["listener"],
+        "Times that accepting failed, for instance for want of file descriptors.";
+    CONNECTIONS_CLOSED = "doorkeeper_connections_closed_total", Counter, ["listener", "reason"],
+        "Connections that have ended, by the reason that their line in the log gives.";
+    MAX_CONNECTIONS = "doorkeeper_max_connections", Gauge, [],
+        "max.connections over all listeners; absent where there is no limit.";
+    LISTENER_MAX_CONNECTIONS = "doorkeeper_listener_max_connections", Gauge, ["listener"],
+        "The listener's own max.connections; absent where it has none.";
+    LISTENER_MAX_UNAUTHENTICATED = "doorkeeper_listener_max_unauthenticated_connections", Gauge, ["listener"],
+        "The listener's max.unauthenticated.connections: for connections in the states before relayed.";
+    TLS_HANDSHAKES = "doorkeeper_tls_handshakes_total", Counter, ["listener", "outcome"],
+        "TLS handshakes that have ended: ok (full), resumed, or why they failed.";
+    TLS_HANDSHAKE_DURATION = "doorkeeper_tls_handshake_duration_seconds", Histogram, ["listener"],
+        "How long TLS handshakes took that succeeded, waiting for the client included.";
+    LOGINS = "doorkeeper_logins_total", Counter, ["listener", "mechanism", "outcome"],
+        "SASL logins that have ended: success, or why the client was turned away. The mechanism is an enabled one, or unknown where the client chose none of them.";
+    LOGIN_DURATION = "doorkeeper_login_duration_seconds", Histogram, ["listener"],
+        "How long SASL logins took that succeeded, waiting for the client included.";
+    RECEIVED_BYTES = "doorkeeper_received_bytes_total", Counter, ["listener"],
+        "Bytes received from clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
+    SENT_BYTES = "doorkeeper_sent_bytes_total", Counter, ["listener"],
+        "Bytes sent to clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
+    REQUESTS = "doorkeeper_requests_total", Counter, ["listener"],
+        "Requests of clients that were relayed, or answered by the front after the login.";
+    REQUESTS_IN_FLIGHT = "doorkeeper_requests_in_flight", Gauge, ["listener"],
+        "Requests that wait for their response from the backend.";
+    BROKERS_WITHOUT_A_PORT = "doorkeeper_brokers_without_a_port", Gauge, ["listener"],
+        "Brokers of the backend that clients of the listener cannot reach, because their node id lies outside its node.id.ranges.";
+    BACKEND_REACHABLE = "doorkeeper_backend_reachable", Gauge, [],
+        "1 if the backend answered when it was last asked for its brokers, else 0.";
+    BACKEND_BROKERS = "doorkeeper_backend_brokers", Gauge, [],
+        "Brokers of the backend that are known.";
+    BACKEND_CONNECTIONS = "doorkeeper_backend_connections", Gauge, [],
+        "Connections to the backend that are open for clients.";
+    BACKEND_CONNECTIONS_OPENED = "doorkeeper_backend_connections_opened_total", Counter, [],
+        "Connections to the backend that were opened and logged in for clients.";
+    BACKEND_CONNECTIONS_FAILED = "doorkeeper_backend_connections_failed_total", Counter, ["reason"],
+        "Connections to the backend that a client needed and that could not be had.";
+    CERTIFICATE_EXPIRY = "doorkeeper_certificate_expiry_timestamp_seconds", Gauge, ["listener", "store"],
+        "When the first certificate of a store expires, in seconds since 1970; the listener is empty for the stores towards the backend.";
+    RELOADS = "doorkeeper_reloads_total", Counter, ["subject", "outcome"],
+        "Reloads of the configuration or of certificates: applied, or refused because what was found is not good, so that the old stays.";
+    LAST_RELOAD_SUCCESSFUL = "doorkeeper_last_reload_successful", Gauge, ["subject"],
+        "1 unless the last reload was refused.";
+    LAST_RELOAD_TIMESTAMP = "doorkeeper_last_reload_timestamp_seconds", Gauge, ["subject"],
+        "When the last reload was applied or refused, in seconds since 1970; the start of the process if there was none.";
+    DRAINING = "doorkeeper_draining", Gauge, [],
+        "1 while the front is being stopped, else 0.";
+    BUILD_INFO = "doorkeeper_build_info", Gauge, ["version"],
+        "Always 1; the version that runs is in the label.";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, [],
+        "CPU time of the process, user and system, in seconds.";
+    PROCESS_OPEN_FDS = "process_open_fds", Gauge, [],
+        "File descriptors that are open.";
+    PROCESS_MAX_FDS = "process_max_fds", Gauge, [],
+        "File descriptors that may be open.";
+    PROCESS_RESIDENT_MEMORY = "process_resident_memory_bytes", Gauge, [],
+        "Resident memory in bytes.";
+    PROCESS_VIRTUAL_MEMORY = "process_virtual_memory_bytes", Gauge, [],
+        "Virtual memory in bytes.";
+    PROCESS_THREADS = "process_threads", Gauge, [],
+        "Threads of the process.";
+    PROCESS_START_TIME = "process_start_time_seconds", Gauge, [],
+        "When the process was started, in seconds since 1970.";
+}

@@ -1,0 +1,156 @@
+//! All numbers as one page of text.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::families::*;
+use super::labels::{ReloadOutcome, ReloadSubject};
+use super::listener::ListenerMetrics;
+use super::page::Page;
+use super::process::ProcessFigures;
+use super::{Metrics, lock, unix_seconds};
+
+type Listeners = [Arc<ListenerMetrics>];
+
+impl Metrics {
+    /// All values in Prometheus' text format. Reads `/proc`.
+    pub fn render(&self) -> String {
+        let listeners = self.all_listeners();
+        let mut page = Page::default();
+        connections(&mut page, &listeners);
+        self.limits(&mut page, &listeners);
+        logins(&mut page, &listeners);
+        traffic(&mut page, &listeners);
+        self.backend(&mut page, &listeners);
+        self.certificate_expiry(&mut page);
+        self.reload_totals(&mut page);
+        page.single(&DRAINING, u8::from(self.is_draining()));
+        page.family(&BUILD_INFO).put(&[env!("CARGO_PKG_VERSION")], 1);
+        process(&mut page, &ProcessFigures::read());
+        page.into_text()
+    }
+
+    fn limits(&self, page: &mut Page, listeners: &Listeners) {
+        let mut samples = page.family(&MAX_CONNECTIONS);
+        let limit = self.max_connections.load(Ordering::Relaxed);
+        if limit != u64::MAX {
+            samples.put(&[], limit);
+        }
+        let mut samples = page.family(&LISTENER_MAX_CONNECTIONS);
+        for listener in listeners {
+            if let Some(limit) = listener.max_connections() {
+                samples.put(&[listener.name()], limit);
+            }
+        }
+        let mut samples = page.family(&LISTENER_MAX_UNAUTHENTICATED);
+        for listener in listeners {
+            if let Some(limit) = listener.max_unauthenticated_connections() {
+                samples.put(&[listener.name()], limit);
+            }
+        }
+    }
+
+    fn backend(&self, page: &mut Page, listeners: &Listeners) {
+        let Some(topology) = self.topology.get() else { return };
+        let node_ids = topology.node_ids();
+        let mut samples = page.family(&BROKERS_WITHOUT_A_PORT);
+        for listener in listeners {
+            if let Some(brokers) = listener.brokers_without_a_port(&node_ids) {
+                samples.put(&[listener.name()], brokers);
+            }
+        }
+        page.single(&BACKEND_REACHABLE, u8::from(*topology.reachable().borrow()));
+        page.single(&BACKEND_BROKERS, node_ids.len());
+        let counters = topology.counters();
+        page.single(&BACKEND_CONNECTIONS, counters.open());
+        page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
+        let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
+        counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+    }
+
+    fn certificate_expiry(&self, page: &mut Page) {
+        let mut samples = page.family(&CERTIFICATE_EXPIRY);
+        for (listener, store, not_after) in self.certificates() {
+            samples.put(&[&listener, store.as_str()], unix_seconds(not_after));
+        }
+    }
+
+    fn reload_totals(&self, page: &mut Page) {
+        let reloads = *lock(&self.reloads);
+        let subjects = || ReloadSubject::ALL.iter().map(|subject| (subject.as_str(), reloads[*subject as usize]));
+        let mut samples = page.family(&RELOADS);
+        for (subject, of) in subjects() {
+            for outcome in ReloadOutcome::ALL {
+                samples.put(&[subject, outcome.as_str()], of.counts[*outcome as usize]);
+            }
+        }
+        let mut samples = page.family(&LAST_RELOAD_SUCCESSFUL);
+        subjects().for_each(|(subject, of)| samples.put(&[subject], u8::from(of.last == ReloadOutcome::Applied)));
+        let mut samples = page.family(&LAST_RELOAD_TIMESTAMP);
+        subjects().for_each(|(subject, of)| samples.put(&[subject], unix_seconds(of.at)));
+    }
+}
+
+fn connections(page: &mut Page, listeners: &Listeners) {
+    let mut samples = page.family(&CONNECTIONS);
+    for listener in listeners {
+        listener.connections().iter().for_each(|(state, count)| samples.put(&[listener.name(), state], count));
+    }
+    let mut samples = page.family(&CONNECTIONS_ACCEPTED);
+    listeners.iter().for_each(|listener| samples.put(&[listener.name()], listener.accepted_total()));
+    let mut samples = page.family(&CONNECTIONS_REFUSED);
+    for listener in listeners {
+        listener.refused_totals().for_each(|(reason, count)| samples.put(&[listener.name(), reason], count));
+    }
+    let mut samples = page.family(&ACCEPT_WAITS);
+    listeners.iter().for_each(|listener| samples.put(&[listener.name()], listener.accept_waits_total()));
+    let mut samples = page.family(&ACCEPT_FAILURES);
+    listeners.iter().for_each(|listener| samples.put(&[listener.name()], listener.accept_failures_total()));
+    let mut samples = page.family(&CONNECTIONS_CLOSED);
+    for listener in listeners {
+        listener.closed_totals().for_each(|(reason, count)| samples.put(&[listener.name(), &reason], count));
+    }
+}
+
+fn logins(page: &mut Page, listeners: &Listeners) {
+    let mut samples = page.family(&TLS_HANDSHAKES);
+    for listener in listeners {
+        listener.handshakes().0.for_each(|(outcome, count)| samples.put(&[listener.name(), outcome], count));
+    }
+    let mut samples = page.family(&TLS_HANDSHAKE_DURATION);
+    listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.handshakes().1));
+    let mut samples = page.family(&LOGINS);
+    for listener in listeners {
+        listener.logins(|mechanism, outcome, count| samples.put(&[listener.name(), mechanism, outcome], count));
+    }
+    let mut samples = page.family(&LOGIN_DURATION);
+    listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.login_duration()));
+}
+
+fn traffic(page: &mut Page, listeners: &Listeners) {
+    let moved: Vec<_> = listeners.iter().map(|listener| (listener.name(), listener.moved())).collect();
+    let mut samples = page.family(&RECEIVED_BYTES);
+    moved.iter().for_each(|(name, moved)| samples.put(&[name], moved.received));
+    let mut samples = page.family(&SENT_BYTES);
+    moved.iter().for_each(|(name, moved)| samples.put(&[name], moved.sent));
+    let mut samples = page.family(&REQUESTS);
+    moved.iter().for_each(|(name, moved)| samples.put(&[name], moved.requests));
+    let mut samples = page.family(&REQUESTS_IN_FLIGHT);
+    moved.iter().for_each(|(name, moved)| samples.put(&[name], moved.in_flight));
+}
+
+fn process(page: &mut Page, figures: &ProcessFigures) {
+    let mut put = |family, value: Option<f64>| {
+        let mut samples = page.family(family);
+        if let Some(value) = value {
+            samples.put(&[], value);
+        }
+    };
+    put(&PROCESS_CPU, figures.cpu_seconds);
+    put(&PROCESS_OPEN_FDS, figures.open_fds);
+    put(&PROCESS_MAX_FDS, figures.max_fds);
+    put(&PROCESS_RESIDENT_MEMORY, figures.resident_bytes);
+    put(&PROCESS_VIRTUAL_MEMORY, figures.virtual_bytes);
+    put(&PROCESS_THREADS, figures.threads);
+    put(&PROCESS_START_TIME, figures.start_seconds);
+}
