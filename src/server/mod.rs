@@ -148,6 +148,7 @@ impl Server {
                 security_protocol: listener.security_protocol,
                 addresses,
                 tls,
+                naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
                 limiter: limiter.listener(&ListenerLimits::from(listener)),
                 proxy_protocol: listener.proxy_protocol.clone(),
                 gate,
