@@ -109,7 +109,10 @@ fn refusals_of_the_rules() {
         said(&naming("subject", ""), &with_subject("a")),
         r#"!no rule of ssl.principal.mapping.rules applies to "CN=a""#
     );
-    assert_eq!(said(&naming("subject", "RULE:.*//"), &with_subject("a")), "!the name of the client is empty");
+    assert_eq!(
+        said(&naming("subject", "RULE:.*//"), &with_subject("a")),
+        "!the name of the client is empty; ssl.principal.source can take it from an alternative name"
+    );
     let nul = MappingRules::parse("RULE:^(.*)$/$1\0/").unwrap();
     assert_eq!(
         said(&CertificateNaming { rules: nul, ..Default::default() }, &with_subject("a")),
@@ -125,7 +128,10 @@ fn refusals_of_the_rules() {
     assert!(said(&naming("subject", "DEFAULT"), &with_subject(&"a".repeat(9000))).starts_with("User:CN=aaa"));
     // An empty subject that a rule gives a name.
     let empty = der::certificate(&der::name(&[]), &[]);
-    assert_eq!(said(&naming("subject", "DEFAULT"), &empty), "!the name of the client is empty");
+    assert_eq!(
+        said(&naming("subject", "DEFAULT"), &empty),
+        "!the name of the client is empty; ssl.principal.source can take it from an alternative name"
+    );
     assert_eq!(said(&naming("subject", "RULE:^$/nobody/"), &empty), "User:nobody");
 }
 
