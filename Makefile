@@ -19,7 +19,7 @@ run: ## Kafka and doorkeeper before it, until Ctrl-C; BACKEND=host:port: before 
 	@BACKEND='$(BACKEND)' CONFIG='$(CONFIG)' KAFKA_PORT='$(KAFKA_PORT)' exec scripts/dev/run.sh
 
 test: ## all tests: the library's own, and proto-tests against a real Kafka
-	scripts/dev/need.sh rust cc jdk maven python3 venv go node npm haproxy
+	scripts/dev/need.sh rust cc jdk maven python3 venv go node npm haproxy openssl sslscan
 	$(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
 	DOORKEEPER_BIN="$${CARGO_TARGET_DIR:-$$PWD/target}/release/doorkeeper" $(CARGO) test --workspace --locked
 

@@ -142,6 +142,16 @@ impl Spec {
         self.host
     }
 
+    /// The bootstrap port of the first listener.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The bootstrap port of a listener that was added.
+    pub fn at(&self, listener: &str) -> SocketAddr {
+        at(self.host, &self.added, listener)
+    }
+
     /// Tells clients to come to the tap's address, same ports.
     pub fn advertised_at(&mut self, host: Ipv4Addr) -> &mut Spec {
         let port = self.port;
@@ -242,8 +252,7 @@ impl Front {
 
     /// The bootstrap port of a listener that was added.
     pub fn at(&self, listener: &str) -> SocketAddr {
-        let (_, port) = self.added.iter().find(|(name, _)| name == listener).expect("a listener that was added");
-        (self.host, *port).into()
+        at(self.host, &self.added, listener)
     }
 
     /// The port of a node at a listener that was added.
@@ -294,6 +303,11 @@ impl Front {
             .map(|line| serde_json::from_str(line).context(format!("a log line is not JSON: {line:?}")))
             .collect()
     }
+}
+
+fn at(host: Ipv4Addr, added: &[(String, u16)], listener: &str) -> SocketAddr {
+    let (_, port) = added.iter().find(|(name, _)| name == listener).expect("a listener that was added");
+    (host, *port).into()
 }
 
 /// The program under test.

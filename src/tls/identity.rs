@@ -38,14 +38,14 @@ impl Identity {
                 let what = format!("Failed to load SSL keystore {path} of type {store_type}");
                 let place = Place::new(location, what);
                 let bytes = material.read_file(location, &place)?;
+                let opened = store_password.as_ref().map(password);
+                let archive = pkcs12::open(&bytes, opened.as_ref().map(|p| p.as_str()), &path);
+                let archive = archive.map_err(|problem| material.error(&place, problem))?;
                 let differs = |key: &Secret| store_password.as_ref().is_some_and(|store| !store.matches(key.expose()));
                 if key_password.as_ref().is_some_and(differs) {
                     let problem = "ssl.key.password is not the store's password, but the keys of a PKCS12 store have none of their own";
                     return Err(material.error(&place, problem));
                 }
-                let store_password = store_password.as_ref().map(password);
-                let archive = pkcs12::open(&bytes, store_password.as_ref().map(|p| p.as_str()), &path);
-                let archive = archive.map_err(|problem| material.error(&place, problem))?;
                 Self::from_store(&archive, &place, material)
             }
         }

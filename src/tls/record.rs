@@ -129,6 +129,9 @@ impl Opener {
         const BAD_MAC: BadRecord = BadRecord(AlertDescription::BadRecordMac);
         let this = &self.0;
         let (header, body) = record.split_first_chunk::<HEADER_LEN>().ok_or(BAD_MAC)?;
+        if this.layout == Layout::Tls13 && header[0] != APPLICATION_DATA {
+            return Err(BadRecord(AlertDescription::UnexpectedMessage));
+        }
         let (body, tag) = body.split_last_chunk::<TAG_LEN>().ok_or(BAD_MAC)?;
         let (explicit, cipher) = match this.layout {
             Layout::Tls12Gcm => body.split_at_checked(EXPLICIT_NONCE_LEN).ok_or(BAD_MAC)?,
@@ -143,9 +146,6 @@ impl Opener {
         let nonce = Nonce::assume_unique_for_key(nonce);
         let room = room.get_mut(..cipher.len()).ok_or(BadRecord(AlertDescription::InternalError))?;
         let opened = if this.layout == Layout::Tls13 {
-            if header[0] != APPLICATION_DATA {
-                return Err(BadRecord(AlertDescription::UnexpectedMessage));
-            }
             this.key.open_separate_gather(nonce, Aad::from(header), cipher, tag, room)
         } else {
             if header[1..3] != [3, 3] {

@@ -293,7 +293,8 @@ impl TlsStream {
             }
             (ALERT, [1, user_canceled]) if *user_canceled == u8::from(AlertDescription::UserCanceled) => Ok(()),
             (ALERT, [_, alert]) => Err(Fault::Theirs(AlertDescription::from(*alert))),
-            (HANDSHAKE, _) => self.late_handshake(message),
+            // Never empty (RFC 8446 §5.1).
+            (HANDSHAKE, [_, ..]) => self.late_handshake(message),
             _ => Err(UNEXPECTED),
         }
     }

@@ -8,6 +8,7 @@ mod protocols;
 mod records;
 mod scan;
 mod server_side;
+mod sni;
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -29,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         records::trials(),
         scan::trials(),
         server_side::trials(),
+        sni::trials(),
     ]
     .into_iter()
     .flatten()

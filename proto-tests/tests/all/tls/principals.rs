@@ -7,7 +7,7 @@ use proto_tests::pki::der::{BMP, IA5, PRINTABLE, TELETEX, UNIVERSAL};
 use proto_tests::pki::name::{Attribute, Name, attribute, tagged};
 use proto_tests::pki::{self, Key, San, Wish};
 use proto_tests::wire::tls::Client;
-use proto_tests::{Result, check, check_eq, progress};
+use proto_tests::{Result, check, progress};
 
 use super::{Visit, front, visit_front, visit_kafka};
 use crate::steady;
@@ -91,7 +91,8 @@ fn names() -> Vec<(&'static str, Name)> {
         ("service", of(&[("C", "DE"), ("O", "Example"), ("OU", "Service"), ("CN", "Billing")])),
         ("organisation", of(&[("C", "DE"), ("O", "Example $1 \\ Sons")])),
         ("upper", of(&[("OU", "Upper"), ("CN", "straße ı i")])),
-        ("long", cn(&"x".repeat(1000))),
+        // As long as the log shows.
+        ("long", cn(&"x".repeat(100))),
     ]
 }
 
@@ -113,39 +114,86 @@ fn all() -> Result<Vec<(&'static str, Client)>> {
         .collect()
 }
 
-/// What the real Kafka makes of some of them, word for word: so that two equal mistakes are none.
+/// What the real Kafka makes of some of them, word for word, by default and with the rules: so that two equal mistakes are none.
+const KNOWN: [(&str, &str, &str); 12] = [
+    ("plain", "CN=plain,O=Example", "DEFAULT"),
+    ("order", "CN=order,OU=Unit,O=Org,L=Ort,ST=Land,C=DE", ""),
+    ("comma", r"CN=Sale\, Clearance,O=Example", ""),
+    ("all that has a meaning", r#"CN=a\<b\>c\;d\=e\,f\+g\#h\"i\\j,O=Example"#, ""),
+    ("spaces all around", r"CN=\ \ two\ \ ,O=Example", ""),
+    ("umlauts", "CN=Jürgen Öß,O=Example", ""),
+    ("e-mail", "1.2.840.113549.1.9.1=#16106d61696c406578616d706c652e6f7267,CN=mail,O=Example", ""),
+    ("user id", "UID=u1234", "UID-U1234-$7"),
+    ("unknown OID, PrintableString", "CN=oid,1.2.3.4=#130178", ""),
+    ("two values in one set", "CN=multi+UID=7,O=Example", ""),
+    ("service", "CN=Billing,OU=Service,O=Example,C=DE", "billing@service"),
+    ("upper", "CN=straße ı i,OU=Upper", "CN=STRASSE I I,OU=UPPER"),
+];
+
 fn kafka(cluster: &Cluster) -> Result<()> {
-    let served = |name: &str| Visit::Served(format!("User:{name}"));
-    let mut seen = std::collections::BTreeMap::new();
+    let mut wrong = Vec::new();
     for (what, client) in all()? {
-        let one = visit_kafka(cluster.brokers[0].tls(Tls::Requested), &client);
-        let two = visit_kafka(cluster.brokers[0].tls(Tls::Rules), &client);
-        progress(format!("{what}: {one:?} {two:?}"));
-        seen.insert(what, (one, two));
+        let Some((_, default, ruled)) = KNOWN.iter().find(|(known, ..)| *known == what) else { continue };
+        for (listener, want) in [(Tls::Requested, default), (Tls::Rules, ruled)] {
+            let seen = match visit_kafka(cluster.brokers[0].tls(listener), &client) {
+                Visit::Served(name) => name,
+                Visit::Refused(_) => "User:".to_owned(),
+            };
+            if seen != format!("User:{want}") {
+                wrong.push(format!("{what} at {listener:?}: {seen}, wanted {want}"));
+            }
+        }
     }
-    let _ = served;
-    check!(!seen.is_empty(), "none");
+    check!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
+}
+
+/// Where doorkeeper differs, and why.
+fn may_differ(what: &str, here: &Visit) -> bool {
+    match (what, here) {
+        // Java before its updates of 2025 took the bytes of these two for UTF-8, so that different names became one.
+        ("BMPString", Visit::Served(name)) => name == "User:CN=Jürgen 鍵,O=Example",
+        ("TeletexString", Visit::Served(name)) => name == "User:CN=Jürgen,O=Example",
+        // H-098: a name with NUL in it is cut by who reads it next. An empty one names nobody. A string type that nobody writes.
+        ("NUL" | "no name, but a URI" | "UniversalString", Visit::Refused(_)) => true,
+        _ => false,
+    }
+}
+
+/// A name out of the log, which shows unusual characters as `\u{...}`.
+fn unescaped(name: &str) -> String {
+    let mut parts = name.split("\\u{");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_once('}').unwrap_or_default();
+        out.extend(u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
+        out.push_str(rest);
+    }
+    out
 }
 
 fn agrees(cluster: &Cluster, listener: Tls) -> Result<()> {
     let front = front(cluster)?;
     let mut wrong = Vec::new();
     let all = all()?;
+    let mut served = 0;
     for (what, client) in &all {
         let at_kafka = visit_kafka(cluster.brokers[0].tls(listener), client);
-        let here = visit_front(front, listener, client)?;
+        let here = match visit_front(front, listener, client)? {
+            Visit::Served(name) => Visit::Served(unescaped(&name)),
+            refused => refused,
+        };
         let same = match (&at_kafka, &here) {
             (Visit::Refused(_), Visit::Refused(_)) => true,
-            // H-098: a name with NUL in it is cut by who reads it next.
-            (Visit::Served(_), Visit::Refused(_)) => *what == "NUL",
             (a, b) => a == b && *what != "NUL",
         };
-        if !same {
+        served += usize::from(matches!(here, Visit::Served(_)));
+        if !same && !may_differ(what, &here) {
             wrong.push(format!("{what}:\n   kafka: {at_kafka:?}\n   front: {here:?}"));
         }
     }
+    progress(format!("{} certificates came to {listener:?}, {served} of them have a name there", all.len()));
     check!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
-    check_eq!(all.len() >= 40, true, "certificates");
+    check!(all.len() >= 40 && served >= 6, "{} certificates, {served} with a name", all.len());
     Ok(())
 }

@@ -47,8 +47,8 @@ struct Row {
     versions: &'static [Version],
     script: Script,
     front: Want,
-    /// None: not shown to a broker. Handshake messages behind the handshake keep one of its network threads busy for ever (JDK
-    /// 17.0.15), and floods only keep the machine busy.
+    /// None: not shown to a broker. After handshake messages behind the handshake it answers no later handshake at the same
+    /// network thread (JDK 17.0.15), and floods only keep the machine busy.
     kafka: Option<Want>,
 }
 

@@ -85,7 +85,6 @@ fn keystores(cluster: &Cluster) -> Result<()> {
             "PKCS12RSA",
             vec![kind("PKCS12"), ("location", path(stores::pkcs12(&rsa, "ks-p12r")?)), password(stores::PASSWORD)],
         ),
-        ("JKS", vec![kind("JKS"), ("location", path(stores::jks(&rsa, "ks-jks")?)), password(stores::PASSWORD)]),
     ];
     for (listener, keys) in &rows {
         spec.listener(listener, "SSL");
@@ -93,7 +92,7 @@ fn keystores(cluster: &Cluster) -> Result<()> {
         for (key, value) in keys {
             spec.set(&format!("{prefix}.keystore.{key}"), value);
         }
-        if listener.contains("ENCRYPTED") || *listener == "JKS" {
+        if listener.contains("ENCRYPTED") {
             spec.set(&format!("{prefix}.key.password"), stores::KEY_PASSWORD);
         }
     }
@@ -212,7 +211,9 @@ fn renegotiation(cluster: &Cluster) -> Result<()> {
         let said = process::run("openssl", command, "", Duration::from_secs(60))?;
         let text = format!("{}{}", said.stdout, said.stderr);
         check!(text.contains("RENEGOTIATING"), "{who}: openssl did not renegotiate: {text}");
-        check!(said.code != Some(0), "{who}: it was let renegotiate: {text}");
+        // A second handshake would show the certificate once more.
+        let behind = said.stderr.split_once("RENEGOTIATING").map_or("", |(_, behind)| behind);
+        check!(!behind.contains("verify"), "{who}: it was let renegotiate: {text}");
     }
     Conn::open_tls(front.at(name(Tls::None)), &Client::trusting(&pki::get()?.ca)?)?
         .call(3, &requests::api_versions())?;
@@ -259,6 +260,7 @@ fn bad_combinations() -> Result<()> {
     let (pem, key, chain) = (stores::text(&pem), stores::inline(&leaf.key_pem()?), stores::inline(&leaf.chain_pem()));
     let mismatch = stores::file("mismatch.pem", &format!("{}{}", leaf.key_pem()?, other.chain_pem()))?;
     let p12 = stores::pkcs12(&leaf, "bad-combinations")?;
+    let jks = stores::jks(&leaf, "bad-combinations")?;
     let rows: Vec<Combination> = vec![
         (
             "inline key with a PKCS12 store",
@@ -288,7 +290,7 @@ fn bad_combinations() -> Result<()> {
         (
             "PEM with a store password",
             vec![("keystore.type", "PEM"), ("keystore.location", pem), ("keystore.password", "canary")],
-            "SSL key store password cannot be specified with PEM format, only key password may be specified.",
+            "SSL key store password cannot be specified with PEM format, only key password may be specified",
         ),
         (
             "PKCS12 without a password",
@@ -319,6 +321,17 @@ fn bad_combinations() -> Result<()> {
             "a file that is not there",
             vec![("keystore.type", "PEM"), ("keystore.location", "/nonexistent.pem")],
             "/nonexistent.pem",
+        ),
+        // Java's own old format is not read; the line that converts it is given instead.
+        (
+            "JKS",
+            vec![
+                ("keystore.type", "JKS"),
+                ("keystore.location", stores::text(&jks)),
+                ("keystore.password", stores::PASSWORD),
+                ("key.password", stores::KEY_PASSWORD),
+            ],
+            "keytool -importkeystore",
         ),
         (
             "a wrong password",
