@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,11 +25,12 @@ use crate::config::{ProxyProtocol, SecurityProtocol};
 use crate::listener::proxy_protocol::{self, HeaderError};
 use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
 use crate::observe::{Closed, ClosedBy, ConnectionState, FailureLog, HandshakeOutcome, ListenerMetrics, OpenClient};
+use crate::principal::{CertificateNaming, NamingError};
 use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed};
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
-use crate::tls::{self, HandshakeError, Handshaken, NoHandshake, ServerTls};
+use crate::tls::{self, HandshakeError, Handshaken, KnowsName, NoHandshake, ServerTls};
 use crate::transport::Transport;
 
 /// What all connections of one listener share that were accepted under the same configuration.
@@ -38,6 +39,8 @@ pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
     /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
     pub(crate) tls: Option<Arc<ArcSwap<ServerTls>>>,
+    /// How a certificate becomes a principal; set exactly if the security protocol has TLS.
+    pub(crate) naming: Option<CertificateNaming>,
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) limiter: ListenerLimiter,
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
@@ -56,6 +59,12 @@ impl ListenerContext {
     /// Whether it is a balancer that is believed, as far as is known.
     pub(crate) fn is_balancer(&self, peer: &Peer) -> bool {
         self.proxy_protocol.as_ref().is_some_and(|proxy| proxy.trusts(peer.address.ip()))
+    }
+
+    /// Which names a client may ask for, where the name says which broker it wants.
+    fn server_names(&self) -> Option<Arc<KnowsName>> {
+        let addresses = Some(&self.addresses).filter(|addresses| addresses.are_by_name())?.clone();
+        Some(Arc::new(move |name: &str| addresses.target_for(name).is_some()))
     }
 
     /// What a connection does first.
@@ -129,10 +138,15 @@ async fn run(
     };
     bytes = (bytes.0 + handshaken.bytes.0, bytes.1 + handshaken.bytes.1);
     counted.enter(listener.state_when_secured());
-    let Known { session, already_read, bytes: login } = match identify(&mut transport, peer, deadline, listener).await {
+    let target =
+        handshaken.server_name.as_deref().and_then(|name| listener.addresses.target_for(name)).unwrap_or(target);
+    let certificate = handshaken.certificate.as_deref();
+    let known = identify(&mut transport, certificate, peer, deadline, listener).await;
+    let Known { session, already_read, bytes: login } = match known {
         Ok(known) => known,
         Err(not_known) => {
-            let left = not_known.waits_for_an_answer().then_some(transport);
+            // What is unsent is an alert.
+            let left = (not_known.waits_for_an_answer() || transport.has_unsent()).then_some(transport);
             return (not_known.tell_behind(bytes, peer, listener, counted), left);
         }
     };
@@ -145,7 +159,7 @@ async fn run(
     // Boxed: an idle connection carries the relay's room and nothing of the states before it.
     let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
     counted.close(ClosedBy::relay(&relayed.reason));
-    let left = relayed.reason.leaves_the_client().then_some(relayed.client);
+    let left = (relayed.reason.leaves_the_client() || relayed.client.has_unsent()).then_some(relayed.client);
     let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
     let mut closed = Closed::relayed(&session, &relayed.reason, bytes);
     if header_len > 0 && closed.bytes_in == header_len && listener.is_balancer(peer) {
@@ -162,6 +176,8 @@ enum NotKnown {
     TooMany(AddressLimitReached),
     /// The TLS handshake failed, after so many bytes.
     NotSecured(HandshakeError, (u64, u64)),
+    /// Its certificate is good and names nobody.
+    Nameless(NamingError),
     /// It did not get past the gate.
     Refused(GateFailure),
     /// The front is being stopped.
@@ -179,6 +195,7 @@ impl NotKnown {
                 Closed::too_many(limit)
             }
             Self::NotSecured(error, bytes) => Closed::not_secured(&error, bytes),
+            Self::Nameless(error) => Closed::nameless(&error),
             Self::Refused(failure) => Closed::refused(&failure),
             Self::Stopped => Closed::stopped(),
         };
@@ -193,6 +210,7 @@ impl NotKnown {
             Self::NoHeader(_) => ClosedBy::PROXY_HEADER,
             Self::TooMany(_) => ClosedBy::ADDRESS_LIMIT,
             Self::NotSecured(..) => ClosedBy::TLS_HANDSHAKE,
+            Self::Nameless(_) => ClosedBy::CERTIFICATE_NAME,
             Self::Refused(failure) => ClosedBy::gate(failure.reason),
             Self::Stopped => ClosedBy::SHUTDOWN,
         }
@@ -254,7 +272,7 @@ async fn secure(
     let Some(tls) = &listener.tls else { return Ok((Transport::Plain(stream), Handshaken::default())) };
     let begin = Instant::now();
     let config = tls.load().config().clone();
-    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, None)));
+    let handshake = Box::pin(tokio::time::timeout_at(deadline, tls::accept(stream, &config, listener.server_names())));
     let result = tokio::select! {
         result = handshake => result,
         () = listener.drain.cancelled() => return Err((NotKnown::Stopped, None)),
@@ -280,15 +298,26 @@ struct Known {
     bytes: (u64, u64),
 }
 
-/// SASL, where the security protocol has it; the session follows from the proof, and from nothing else.
+/// SASL, where the security protocol has it: the session then follows from the proof, and from nothing else. On an SSL listener it
+/// follows from the certificate, if the client has shown one.
 async fn identify(
     transport: &mut Transport,
+    certificate: Option<&[u8]>,
     peer: &Peer,
     deadline: Instant,
     listener: &ListenerContext,
 ) -> Result<Known, NotKnown> {
     let Some(gate) = &listener.gate else {
-        let session = Session::without_sasl(listener.security_protocol).expect("a SASL listener has a gate");
+        let protocol = listener.security_protocol;
+        let named = match (certificate, &listener.naming) {
+            (Some(der), Some(naming)) => Some(naming.principal(der).map_err(NotKnown::Nameless)?),
+            _ => None,
+        };
+        let session = match named {
+            Some(principal) => Session::certified(protocol, principal),
+            None => Session::without_sasl(protocol),
+        };
+        let session = session.expect("a SASL listener has a gate");
         return Ok(Known { session, already_read: BytesMut::new(), bytes: (0, 0) });
     };
     let rules = GateRules { deadline, ..gate.clone() };
@@ -327,18 +356,26 @@ async fn relay(
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: u64 = 1 << 20;
+const LINGER_BYTES: usize = 1 << 20;
 
 /// Ends the connection from our side. Closing a socket with unread bytes resets it, and a reset can overtake the last answer:
 /// what the client still sends is read and dropped until it hangs up too.
 async fn hang_up(mut stream: Transport) {
-    if stream.shutdown().await.is_ok() {
-        let mut rest = (&mut stream).take(LINGER_BYTES);
-        let drop_the_rest = async {
-            let mut room = [0; 1024];
-            while matches!(rest.read(&mut room).await, Ok(1..)) {}
-        };
-        // Whether it hangs up in time or not, the connection is over.
-        let _ = tokio::time::timeout(LINGER, drop_the_rest).await;
-    }
+    let end = async {
+        stream.shutdown().await?;
+        // The socket's own bytes: a TLS stream that has refused a record opens no more of them.
+        let (tcp, mut room, mut left) = (stream.tcp(), [0; 1024], LINGER_BYTES);
+        while left > 0 {
+            tcp.readable().await?;
+            match tcp.try_read(&mut room) {
+                Ok(0) => break,
+                Ok(n) => left = left.saturating_sub(n),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(e) => return Err(e),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Whether it reads the last bytes and hangs up in time or not, the connection is over.
+    let _ = tokio::time::timeout(LINGER, end).await;
 }

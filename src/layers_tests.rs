@@ -13,7 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
     ("principal", &[]),
-    ("config", &["secret"]),
+    ("config", &["principal", "secret"]),
+    ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
     ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
@@ -21,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
     ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
     ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
-    ("connection", &["backend", "config", "listener", "observe", "relay", "sasl", "session", "tls", "transport"]),
+    (
+        "connection",
+        &["backend", "config", "listener", "observe", "principal", "relay", "sasl", "session", "tls", "transport"],
+    ),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {

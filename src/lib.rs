@@ -21,6 +21,7 @@ pub mod relay;
 pub mod backend;
 
 pub mod config;
+pub mod explain;
 pub mod foreign;
 pub mod observe;
 pub mod secret;

@@ -1,11 +1,13 @@
 //! The `doorkeeper` command: arguments, subcommands and exit codes; nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
-use doorkeeper::config;
+use doorkeeper::config::{self, ListenerName};
+use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
@@ -24,6 +26,20 @@ enum Command {
     Serve(ConfigArguments),
     /// Check a configuration file and exit: 0 if a server would start with it
     Check(ConfigArguments),
+    /// Tell which principal a client certificate gives on a listener, and why: 0 if it gives one, 3 if its holder is refused
+    ExplainCertificate {
+        /// The certificate, PEM or DER
+        file: PathBuf,
+        /// The name of the listener
+        #[arg(long)]
+        listener: String,
+        /// The server.properties file
+        #[arg(long)]
+        config: PathBuf,
+        /// A key that overrides the file's
+        #[arg(long = "override", value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
+    },
     /// Print a generated document
     Docs {
         /// Which one
@@ -55,11 +71,16 @@ enum Document {
 const EXIT_NOT_STARTED: u8 = 1;
 /// Ended at once by a second signal.
 const EXIT_KILLED: u8 = 3;
+/// A listener would refuse the holder of the certificate.
+const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve(&arguments),
         Command::Check(arguments) => check(&arguments),
+        Command::ExplainCertificate { file, listener, config, overrides } => {
+            explain_certificate(&file, &listener, &ConfigArguments { file: config, overrides })
+        }
         Command::Docs { document } => {
             print!(
                 "{}",
@@ -111,6 +132,26 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => failed(&error.to_string()),
+    }
+}
+
+fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments) -> ExitCode {
+    let explained = source(arguments)().map_err(|errors| errors.to_string()).and_then(|loaded| {
+        let name = ListenerName::new(listener);
+        let listener = loaded.config.listeners.iter().find(|listener| listener.name == name);
+        let listener = listener.ok_or_else(|| format!("{}: no listener {name}", arguments.file.display()))?;
+        let content = std::fs::read(file).map_err(|error| error.to_string());
+        let explained = content
+            .and_then(|content| explain::certificate_in(&content))
+            .and_then(|der| explain::explain(listener, &der, SystemTime::now()));
+        explained.map_err(|problem| format!("{}: {problem}", file.display()))
+    });
+    match explained {
+        Ok(explanation) => {
+            print!("{explanation}");
+            if explanation.is_refused { ExitCode::from(EXIT_REFUSED) } else { ExitCode::SUCCESS }
+        }
+        Err(error) => failed(&error),
     }
 }
 

@@ -25,12 +25,17 @@ impl Transport {
         matches!(self, Self::Plain(_)) && cfg!(target_os = "linux")
     }
 
+    /// The socket.
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.tcp(),
+        }
+    }
+
     /// The other end's address.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Plain(stream) => stream.peer_addr(),
-            Self::Tls(stream) => stream.tcp().peer_addr(),
-        }
+        self.tcp().peer_addr()
     }
 
     /// From here on it is a known client's: speed goes before thrift.

@@ -94,6 +94,18 @@ fn sources() -> PathBuf {
     scratch::checkout().join("proto-tests/java")
 }
 
+/// What Kafka's own classes say of the lines of a file: see `java/Principals.java`.
+pub fn principals(cluster: &Cluster, kind: &str, lines: &Path) -> Result<String> {
+    let classes = compile(cluster)?;
+    let mut command = process::command("java");
+    command
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Dfile.encoding=UTF-8", "-cp"])
+        .arg(format!("{}:{}/libs/*", classes.display(), cluster.home.display()))
+        .args(["Principals", kind])
+        .arg(lines);
+    process::run("Kafka's naming of clients", command, "", Duration::from_secs(60))?.ok()
+}
+
 /// Compiles the Java sources, once; gives the directory of the classes.
 pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();

@@ -1,6 +1,7 @@
 //! A stand-in backend that counts: every connection, every byte, every frame. It answers what a front needs to learn of its
 //! cluster (one broker: itself), and whatever else it is asked it notes and answers with a closed connection.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +29,8 @@ pub struct Seen {
     pub requests: Vec<(i16, i16)>,
     /// Everything that came in as whole frames, one connection after another.
     pub bytes: Vec<u8>,
-    /// Bytes that came in, out of TLS where there is some.
-    pub received: usize,
+    /// Bytes that came in out of TLS, by the certificate that was shown before: 1 is the first.
+    pub received: BTreeMap<usize, usize>,
     /// TLS handshakes that came to nothing.
     pub refused: usize,
 }
@@ -41,7 +42,7 @@ pub struct Standin {
     stalled: Arc<AtomicBool>,
     told: Arc<Mutex<Told>>,
     dribbles: Arc<AtomicBool>,
-    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
+    tls: Arc<Mutex<(usize, Option<Arc<ServerConfig>>)>>,
 }
 
 /// A connection to it, of either kind.
@@ -108,8 +109,8 @@ impl Standin {
         }
     }
 
-    /// From now on new connections have to speak TLS, and are shown that certificate.
-    pub fn tell_certificate(&self, leaf: &Leaf) -> Result<()> {
+    /// From now on new connections have to speak TLS, and are shown that certificate; gives its number.
+    pub fn tell_certificate(&self, leaf: &Leaf) -> Result<usize> {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf.key.pkcs8()?));
         let chain = leaf.chain.iter().map(|c| CertificateDer::from(c.clone())).collect();
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -118,8 +119,9 @@ impl Standin {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .context("take the certificate")?;
-        *self.tls.lock().map_err(|e| e.to_string())? = Some(Arc::new(config));
-        Ok(())
+        let mut tls = self.tls.lock().map_err(|e| e.to_string())?;
+        *tls = (tls.0 + 1, Some(Arc::new(config)));
+        Ok(tls.0)
     }
 
     /// From now on each byte of an answer comes in a segment of its own.
@@ -144,26 +146,26 @@ impl Standin {
 
     fn greet(&self, mut stream: TcpStream) -> Option<()> {
         stream.set_nodelay(true).ok()?;
-        let tls = self.tls.lock().ok()?.clone();
-        let Some(config) = tls else { return self.serve(&mut stream) };
+        let (number, tls) = self.tls.lock().ok()?.clone();
+        let Some(config) = tls else { return self.serve(number, &mut stream) };
         let mut stream = StreamOwned::new(ServerConnection::new(config).ok()?, stream);
         // The client's last word of the handshake is its consent to the certificate: it may come as an alert instead.
         if stream.conn.complete_io(&mut stream.sock).is_err() {
             self.note(|seen| seen.refused += 1);
             return None;
         }
-        self.serve(&mut stream)
+        self.serve(number, &mut stream)
     }
 
-    fn serve(&self, stream: &mut dyn Wire) -> Option<()> {
+    fn serve(&self, certificate: usize, stream: &mut dyn Wire) -> Option<()> {
         loop {
             while self.stalled.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let mut size = [0; 4];
-            self.read(stream, &mut size)?;
+            self.read(certificate, stream, &mut size)?;
             let mut body = vec![0; u32::from_be_bytes(size) as usize];
-            self.read(stream, &mut body)?;
+            self.read(certificate, stream, &mut body)?;
             let mut head = Bytes::from(body.clone());
             let (key, version, correlation) = (head.get_i16(), head.get_i16(), head.get_i32());
             self.note(|seen| {
@@ -181,10 +183,10 @@ impl Standin {
     }
 
     /// Fills the buffer, and counts what comes.
-    fn read(&self, stream: &mut dyn Wire, mut buffer: &mut [u8]) -> Option<()> {
+    fn read(&self, certificate: usize, stream: &mut dyn Wire, mut buffer: &mut [u8]) -> Option<()> {
         while !buffer.is_empty() {
             let n = stream.read(buffer).ok().filter(|n| *n > 0)?;
-            self.note(|seen| seen.received += n);
+            self.note(|seen| *seen.received.entry(certificate).or_default() += n);
             buffer = &mut buffer[n..];
         }
         Some(())

@@ -32,6 +32,8 @@ mod leaks;
 mod lifecycle;
 #[path = "all/observe.rs"]
 mod observe;
+#[path = "all/principals.rs"]
+mod principals;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         big::trials(),
         lifecycle::trials(),
         configuration::trials(),
+        principals::trials(),
         topology::trials(),
         reload::trials(),
         certificates::trials(),

@@ -4,6 +4,7 @@ use super::keys::Default::{Derived, Fixed, Required, Unset};
 use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
 use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
+use crate::principal::NameSource;
 
 const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
 const TLS_PROTOCOLS: &[&str] = &["TLSv1.3", "TLSv1.2", "TLS"];
@@ -28,7 +29,8 @@ keys! {
 "Listeners" {
     LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, true,
         "Where clients connect: `NAME://host:port`, separated by commas. An empty host binds all interfaces, port 0 any free \
-         port. Each listener also binds one port per backend node, see `node.id.ranges`. Listeners that \
+         port. Each listener also binds one port per backend node, see `node.id.ranges`, or tells the nodes apart by name, see \
+         `node.host.pattern`. Listeners that \
          `controller.listener.names` names are skipped, because they are not for clients.";
     ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, true,
         "The host and port of each listener that clients are told. Where the host is empty, clients are told this \
@@ -40,10 +42,17 @@ keys! {
          the default completely.";
     NODE_ID_RANGES = "node.id.ranges", List, Fixed("0-31"), ListenerOnly, false,
         "Which node ids of the backend this listener can show to clients: numbers and ranges `first-last`, separated by \
-         commas. Each id has a port of its own, in this order, starting at `node.port.base`. Ranges must not overlap.";
+         commas. Each id has a port of its own, in this order, starting at `node.port.base`, or a name of its own by \
+         `node.host.pattern`. Ranges must not overlap.";
     NODE_PORT_BASE = "node.port.base", Int(1), Derived("the listener's port + 1"), ListenerOnly, false,
         "The port of the first node id of `node.id.ranges`; the others follow without a gap. They must not meet another \
          listener's ports. Not allowed for a listener with port 0, whose nodes get free ports too.";
+    NODE_HOST_PATTERN = "node.host.pattern", Text, Unset, ListenerOnly, false,
+        "Not a Kafka key. For listeners with TLS: the host name of each node, with `$(nodeId)` for the node id, such as \
+         `broker-$(nodeId).kafka.example.com`. The listener then binds its own port alone, and the name that a client asks for in \
+         its TLS handshake says which node it wants; the host in `advertised.listeners` is the bootstrap. All names must lead to \
+         this listener's advertised port, and its certificate must be good for all of them. A client that asks for another \
+         name, or for none, is refused. Not together with `node.port.base`.";
     CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, true,
         "Listeners of this name in a broker's own file are skipped with a warning.";
 }
@@ -101,6 +110,10 @@ keys! {
         "Whether clients must show a certificate. `requested`: a client without one is `User:ANONYMOUS`, one with a bad \
          certificate is refused. On a listener of protocol SASL_SSL only the form with the listener's prefix has an effect, as in \
          Kafka.";
+    SSL_PRINCIPAL_MAPPING_RULES = "ssl.principal.mapping.rules", Text, Fixed("DEFAULT"), Listener, true,
+        "What name the certificate of a client gives, on listeners of protocol SSL: rules separated by commas, each `DEFAULT` (the          name as it is) or `RULE:pattern/replacement/[LU]`. The first rule whose pattern matches the whole name replaces all of          its matches, and `L` or `U` makes the result lower or upper case; `\\/` is a slash. The name is the subject as Java prints it:          `CN=alice,OU=Unit,O=Org`, the most specific part first. Patterns are Java's; one that has no exact counterpart here          is an error at start. A client to which no rule applies is disconnected at its first request, as in Kafka, and so is one          whose name is ambiguous: with a NUL or bytes that are not text, empty, or, where a pattern would be tried,          with a line break or longer than 2048 bytes. `doorkeeper explain-certificate` shows what a certificate gives.";
+    SSL_PRINCIPAL_SOURCE = "ssl.principal.source", Choice(NameSource::VALUES), Fixed("subject"), Listener, true,
+        "Not a Kafka key. What of a client's certificate the mapping rules are applied to: its subject, or the one subject          alternative name that is a URI (such as a SPIFFE id), a DNS name or an e-mail address. A certificate          without such a name, or with several of them, gives no principal: its client is disconnected at its first request.";
     SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, true,
         "The versions of TLS: `TLSv1.2`, `TLSv1.3` or both. Older ones are refused at start. Empty means both.";
     SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, true,

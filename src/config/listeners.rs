@@ -7,6 +7,7 @@ use super::endpoints::{Endpoint, may_share_port};
 use super::keys;
 use super::limits::unauthenticated_limits;
 use super::login::Logins;
+use super::node_hosts;
 use super::proxy_protocol;
 use super::reader::Reader;
 use super::tls;
@@ -20,7 +21,14 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
         let name = endpoint.name.clone();
         check_principal_builder(reader, &name);
         let node_id_ranges = read_ranges(reader, &name);
-        let node_port_base = read_port_base(reader, &endpoint, node_id_ranges.as_ref(), &mut spans);
+        let node_host_pattern = node_hosts::read(reader, &endpoint, node_id_ranges.as_ref());
+        let has_node_ports = reader.find_prefixed(&name, &keys::NODE_HOST_PATTERN).is_none();
+        let node_port_base = if has_node_ports {
+            read_port_base(reader, &endpoint, node_id_ranges.as_ref(), &mut spans)
+        } else {
+            spans.extend(Span::bootstrap(&endpoint));
+            0
+        };
         let tls = if endpoint.protocol.has_tls() { tls::listener(reader, &endpoint) } else { None };
         let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
         let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
@@ -38,6 +46,7 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
             bind: endpoint.bind,
             advertised,
             node_id_ranges: node_id_ranges.unwrap_or(NodeIdRanges(Vec::new())),
+            node_host_pattern,
             node_port_base,
             max_connections,
             max_connection_creation_rate,
@@ -108,6 +117,13 @@ struct Span {
 }
 
 impl Span {
+    /// The listener's own port; `None` if the system chooses it.
+    fn bootstrap(endpoint: &Endpoint) -> Option<Self> {
+        let Endpoint { name, bind: HostPort { host, port }, .. } = endpoint;
+        let span = Self { listener: name.clone(), host: host.clone(), ports: *port..=*port, is_bootstrap: true };
+        (*port != 0).then_some(span)
+    }
+
     fn describe(&self) -> String {
         let (first, last) = (self.ports.start(), self.ports.end());
         match self.is_bootstrap {
@@ -160,8 +176,7 @@ fn read_port_base(
         }
         None => i64::from(*port) + 1,
     };
-    let span = |ports, is_bootstrap| Span { listener: name.clone(), host: host.clone(), ports, is_bootstrap };
-    spans.push(span(*port..=*port, true));
+    spans.extend(Span::bootstrap(endpoint));
     let Some(ranges) = ranges else { return 0 };
     let count = count_ids(ranges);
     let last = base + count - 1;
@@ -178,7 +193,8 @@ fn read_port_base(
         let (first, last) = (base + shift, last + shift);
         fault(reader, format!("advertised.listeners shifts the node ports to {first} to {last}; expected 1 to 65535"));
     }
-    spans.push(span(first_port..=last_port, false));
+    let ports = first_port..=last_port;
+    spans.push(Span { listener: name.clone(), host: host.clone(), ports, is_bootstrap: false });
     first_port
 }
 

@@ -18,6 +18,8 @@ mod limits;
 mod listeners;
 mod login;
 mod metrics;
+mod naming;
+mod node_hosts;
 pub mod properties;
 mod providers;
 mod proxy_protocol;
@@ -36,6 +38,7 @@ pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
+pub use node_hosts::NodeHostPattern;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,

@@ -128,5 +128,7 @@ mod files;
 mod listeners;
 mod login;
 mod metrics;
+mod naming;
+mod node_hosts;
 mod tls;
 mod unused;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::endpoints::Endpoint;
 use super::keys::{self, Key};
+use super::naming;
 use super::reader::{Found, Reader};
 use super::tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
@@ -48,6 +49,7 @@ pub(super) fn listener(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option<L
     let place = Place::Listener(name);
     let told = reader.errors.len();
     let client_auth = read_client_auth(reader, endpoint);
+    let naming = naming::read(reader, endpoint);
     let allow_dn_changes = read_flag(reader, &place, &keys::SSL_ALLOW_DN_CHANGES);
     let allow_san_changes = read_flag(reader, &place, &keys::SSL_ALLOW_SAN_CHANGES);
     let common = Common::read(reader, &place)?;
@@ -71,6 +73,7 @@ pub(super) fn listener(reader: &mut Reader<'_>, endpoint: &Endpoint) -> Option<L
         truststore,
         crls,
         client_auth,
+        naming: naming?,
         versions,
         cipher_suites,
         allow_dn_changes: allow_dn_changes?,

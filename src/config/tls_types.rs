@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::types::ListenerName;
+use crate::principal::CertificateNaming;
 use crate::secret::Secret;
 
 /// A value together with where it was configured, for the errors that come up when it is used.
@@ -32,6 +33,8 @@ pub struct ListenerTlsConfig {
     pub crls: Vec<Located<PathBuf>>,
     /// `ssl.client.auth`.
     pub client_auth: ClientAuth,
+    /// How clients that show a certificate are named. Without effect where the listener has SASL.
+    pub naming: CertificateNaming,
     /// `ssl.enabled.protocols`.
     pub versions: TlsVersions,
     /// `ssl.cipher.suites` in JSSE's names; `None` is all that we have.
@@ -68,6 +71,16 @@ pub enum ClientAuth {
     Requested,
     /// Refused without a good certificate.
     Required,
+}
+
+impl fmt::Display for ClientAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Requested => "requested",
+            Self::Required => "required",
+        })
+    }
 }
 
 /// `ssl.enabled.protocols`: at least one of them.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address_block::AddressBlock;
+use super::node_hosts::NodeHostPattern;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::secret::Secret;
 
@@ -94,11 +95,16 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Which broker node ids have a port of their own, in the order in which the ports are laid out.
+/// Which broker node ids have an address, in the order in which ports are laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdRanges(pub Vec<RangeInclusive<i32>>);
 
 impl NodeIdRanges {
+    /// Whether a node id is in one of them.
+    pub fn contains(&self, node_id: i32) -> bool {
+        self.0.iter().any(|range| range.contains(&node_id))
+    }
+
     /// Every node id with its offset from the node port base: the ranges are laid out one after another.
     pub fn iter(&self) -> impl Iterator<Item = (i32, u16)> + '_ {
         self.0.iter().flat_map(|range| range.clone()).zip(0u16..)
@@ -149,8 +155,10 @@ pub struct ListenerConfig {
     pub advertised: HostPort,
     /// `listener.name.<l>.node.id.ranges`.
     pub node_id_ranges: NodeIdRanges,
+    /// `listener.name.<l>.node.host.pattern`: nodes have host names instead of ports of their own.
+    pub node_host_pattern: Option<NodeHostPattern>,
     /// `listener.name.<l>.node.port.base`: the port that is bound for the first node id. Advertised node ports are shifted by
-    /// the difference between the advertised and the bound bootstrap port. 0 where `bind.port` is 0.
+    /// the difference between the advertised and the bound bootstrap port. 0 where `bind.port` is 0 or nodes have host names.
     pub node_port_base: u16,
     /// This listener's own `max.connections`, if it has one.
     pub max_connections: Option<u32>,

@@ -1,4 +1,4 @@
-//! Binding a listener's ports: the bootstrap and one for each node id in range.
+//! Binding a listener's ports: the bootstrap, and one for each node id in range unless names tell the nodes apart.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
@@ -28,6 +28,9 @@ pub struct BindError {
 
 /// Binds all ports of a listener. Gives them and the addresses that its clients are told.
 ///
+/// Where names tell the nodes apart there is one port, whose target is decided in the TLS handshake
+/// ([`Addresses::target_for`]).
+///
 /// All ports of the ranges are bound at start, those of brokers that do not exist yet too: a new broker needs no restart, and
 /// nobody else can take its port meanwhile.
 pub fn bind(config: &ListenerConfig, options: &SocketOptions) -> Result<(Vec<Port>, Addresses), BindError> {
@@ -39,6 +42,14 @@ pub fn bind(config: &ListenerConfig, options: &SocketOptions) -> Result<(Vec<Por
         })
     };
     let bootstrap = bind_port(config.bind.port)?;
+    let local_port = |socket: &StdListener| socket.local_addr().map_or(0, |address| address.port());
+    if let Some(pattern) = &config.node_host_pattern {
+        let port = if config.bind.port == 0 { local_port(&bootstrap) } else { config.advertised.port };
+        let advertised = HostPort { host: config.advertised.host.clone(), port };
+        let (pattern, ids) = (pattern.clone(), config.node_id_ranges.clone());
+        let addresses = Addresses::by_name(config.name.as_str(), &advertised, pattern, ids);
+        return Ok((vec![Port { socket: bootstrap, target: Target::Any }], addresses));
+    }
     let mut ports = Vec::new();
     if config.bind.port != 0 {
         for (node_id, offset) in config.node_id_ranges.iter() {
@@ -49,7 +60,6 @@ pub fn bind(config: &ListenerConfig, options: &SocketOptions) -> Result<(Vec<Por
         return Ok((ports, Addresses::new(config)));
     }
     // Port 0: the system chooses every port, and what it chose is advertised.
-    let local_port = |socket: &StdListener| socket.local_addr().map_or(0, |address| address.port());
     let mut nodes = Vec::new();
     for (node_id, _) in config.node_id_ranges.iter() {
         let socket = bind_port(0)?;
@@ -96,4 +106,44 @@ fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<StdListener>
     socket.listen(i32::try_from(options.listen_backlog_size).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    /// The configuration of a listener whose nodes have names; more of them than there are ports.
+    fn by_name(bound: u16, advertised: u16) -> (ListenerConfig, SocketOptions) {
+        let file = std::env::temp_dir().join(format!("doorkeeper-bind-{}-{bound}.properties", std::process::id()));
+        let text = format!(
+            "listeners=SSL://127.0.0.1:{bound}\nadvertised.listeners=SSL://kafka.example:{advertised}\n\
+             ssl.keystore.type=PEM\nssl.keystore.location=/not/read\nbackend.bootstrap.servers=h:1\n\
+             listener.name.ssl.node.id.ranges=0-2147483647\nlistener.name.ssl.node.host.pattern=node-$(nodeId).kafka.example\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let loaded = load(&file, &[], &|_| None);
+        std::fs::remove_file(&file).unwrap();
+        let mut config = loaded.unwrap().config;
+        (config.listeners.remove(0), config.socket)
+    }
+
+    #[test]
+    fn where_names_tell_nodes_apart_one_port_is_bound() {
+        let (config, options) = by_name(0, 0);
+        let (ports, addresses) = bind(&config, &options).unwrap();
+        let [Port { socket, target: Target::Any }] = &ports[..] else { panic!("{ports:?}") };
+        let port = socket.local_addr().unwrap().port();
+        assert_eq!(addresses.bootstrap(), ("kafka.example", port));
+        assert_eq!(addresses.node_address(7), Some(("node-7.kafka.example".into(), port)));
+        assert_eq!(addresses.target_for("node-7.kafka.example"), Some(Target::Node(7)));
+
+        // Behind a balancer with another port.
+        drop(ports);
+        let (config, options) = by_name(port, 443);
+        let (ports, addresses) = bind(&config, &options).unwrap();
+        assert_eq!((ports.len(), addresses.bootstrap()), (1, ("kafka.example", 443)));
+        assert_eq!(addresses.node_address(7), Some(("node-7.kafka.example".into(), 443)));
+        assert_eq!(Addresses::new(&config), addresses);
+    }
 }

@@ -9,7 +9,7 @@ use crate::config::SecurityProtocol;
 use crate::foreign::ForeignProtocol;
 use crate::listener::AddressLimitReached;
 use crate::listener::proxy_protocol::HeaderError;
-use crate::principal::KafkaPrincipal;
+use crate::principal::{KafkaPrincipal, NamingError};
 use crate::relay::CloseReason;
 use crate::sasl::gate::GateFailureReason;
 use crate::sasl::{GateFailure, Peer};
@@ -109,6 +109,11 @@ impl Closed {
         if self.hung_up {
             self.told = Told::Hardly;
         }
+    }
+
+    /// A client whose certificate gives it no name.
+    pub fn nameless(error: &NamingError) -> Self {
+        Self { told: Told::Bounded, ..Self::anonymous(format!("its certificate: {error}")) }
     }
 
     /// A client that was about to log in when the front was stopped.

@@ -7,6 +7,9 @@ use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use x509_cert::der::{self, Decode, ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged};
 use x509_cert::time::Validity;
 
+use super::alternative_names;
+use super::subject::{self, SubjectError};
+
 /// id-ce-subjectAltName, RFC 5280 §4.2.1.6.
 const SUBJECT_ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
@@ -45,6 +48,16 @@ impl<'a> Certificate<'a> {
         }
         let validity = (validity.not_before.to_system_time(), validity.not_after.to_system_time());
         Ok(Self { version, validity, subject, alternative_names })
+    }
+
+    /// The subject as Java prints it.
+    pub fn subject(&self) -> Result<String, SubjectError> {
+        subject::print(self.subject)
+    }
+
+    /// The subject alternative names, each with its kind, for people to read.
+    pub fn alternative_names(&self) -> der::Result<Vec<String>> {
+        alternative_names::describe(self.alternative_names.unwrap_or_default())
     }
 }
 

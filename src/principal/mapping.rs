@@ -8,7 +8,7 @@ use super::java_regex;
 use super::replacement::{self, Part};
 
 /// Longest name, in bytes, that rules are applied to and that they may give. Real names take some hundred.
-pub const MAX_NAME_LEN: usize = 4096;
+pub const MAX_NAME_LEN: usize = 2048;
 
 /// How often one search may go back, for patterns that are not searched in linear time.
 const BACKTRACK_LIMIT: usize = 20_000;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::certificate::Certificate;
 use super::mapping::{MAX_NAME_LEN, MappingError, MappingRules};
-use super::subject::{self, SubjectError};
+use super::subject::SubjectError;
 use super::{KafkaPrincipal, NameKind, alternative_names};
 
 /// Where in a certificate the client's name is: `ssl.principal.source`.
@@ -155,7 +155,7 @@ impl CertificateNaming {
     /// What the rules are applied to.
     fn name(&self, certificate: &Certificate<'_>) -> Result<String, NamingError> {
         let kind = match self.source {
-            NameSource::Subject => return Ok(subject::print(certificate.subject)?),
+            NameSource::Subject => return Ok(certificate.subject()?),
             NameSource::AlternativeName(kind) => kind,
         };
         let all = certificate.alternative_names.unwrap_or_default();

@@ -13,11 +13,13 @@ use x509_cert::der::{self, Decode, Encode, Reader, SliceReader, Tag, Tagged};
 use super::certificate::sequence;
 
 /// Why a subject has no text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
     /// It is no RDNSequence in DER.
+    #[error("the subject cannot be read")]
     Malformed,
     /// A value has a NUL, or bytes that are not text in its string type.
+    #[error("the subject holds {0}")]
     Unprintable(&'static str),
 }
 

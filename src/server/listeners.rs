@@ -68,7 +68,7 @@ impl Running {
     ) -> Self {
         tracing::info!(
             listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
-            advertised = %format_args!("{}:{}", addresses.host(), addresses.bootstrap_port()), node_ports = ports.len() - 1,
+            advertised = %format_args!("{}:{}", addresses.bootstrap().0, addresses.bootstrap().1), node_ports = ports.len() - 1,
             "listening"
         );
         let metrics = common.metrics.listener(listener.name.as_str());
@@ -80,6 +80,7 @@ impl Running {
         let context = ListenerContext {
             security_protocol: listener.security_protocol,
             tls: tls.clone(),
+            naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
             addresses: addresses.clone(),
             limiter: limiter.clone(),
             proxy_protocol: listener.proxy_protocol.clone(),
@@ -141,6 +142,7 @@ impl Running {
         let current = self.context.load();
         tell_metrics(&current.metrics, listener, &parts);
         let context = ListenerContext {
+            naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
             proxy_protocol: listener.proxy_protocol.clone(),
             gate: parts.gate,
             relay: relay.clone(),

@@ -31,7 +31,7 @@ impl BrokerWatcher for Arc<BrokersWithoutPort> {
     fn broker_known(&self, node_id: i32) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { listeners, warned } = &mut *known;
-        for addresses in listeners.iter().filter(|addresses| addresses.node_port(node_id).is_none()) {
+        for addresses in listeners.iter().filter(|addresses| !addresses.has_node(node_id)) {
             if warned.insert((addresses.listener().to_owned(), node_id)) {
                 tracing::error!(
                     listener = %addresses.listener(), node_id,

@@ -14,6 +14,8 @@ use super::nameless::NamelessVerifier;
 use super::{CertificateInfo, suites, trust};
 use crate::config::BackendTlsConfig;
 
+const TRUSTSTORE: &str = "backend.ssl.truststore.location";
+
 /// TLS towards the backend, as its files were when they were read.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
@@ -28,11 +30,11 @@ impl ClientTls {
         let identity = settings.keystore.as_ref().map(|store| Identity::load(store, &mut material)).transpose()?;
         let (provider, versions) = suites::provider(settings.versions, settings.cipher_suites.as_ref(), &material)?;
         let provider = Arc::new(provider);
-        let roots = trust::roots(settings.truststore.as_ref(), &mut material)?;
+        let roots = trust::roots(settings.truststore.as_ref(), TRUSTSTORE, &mut material)?;
         let crls = trust::crls(&settings.crls, &mut material)?;
         let place = match settings.crls.first() {
             Some(crl) => Place::new(crl, ""),
-            None => Place { key: "backend.ssl.truststore.location", origin: "not set", what: String::new() },
+            None => Place::unset(TRUSTSTORE),
         };
         // A certificate whose issuer has no list here passes.
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())

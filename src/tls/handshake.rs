@@ -19,7 +19,7 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, CommonState, Hand
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::record::{Opener, Sealer};
+use super::record::{MAX_PLAINTEXT, Opener, Sealer};
 use super::stream::{Keys, TlsStream};
 use crate::foreign::ForeignProtocol;
 
@@ -185,6 +185,9 @@ pub fn server_name(host: &str) -> Result<ServerName<'static>, HandshakeError> {
 struct Buffers {
     /// Records that have arrived.
     inbound: Vec<u8>,
+    /// Where those end that rustls has been shown. It is shown one more at a time, so that it never sees what stands behind the
+    /// handshake: that is for the record protection of [`TlsStream`].
+    shown: usize,
     /// Records to be written.
     outbound: Vec<u8>,
     /// Application data that came with the end of the handshake.
@@ -296,7 +299,7 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// Takes all steps that the bytes at hand allow; `true` once the handshake is done.
 fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<bool, rustls::Error> {
     loop {
-        let UnbufferedStatus { mut discard, state } = connection.process(&mut buffers.inbound);
+        let UnbufferedStatus { mut discard, state } = connection.process(&mut buffers.inbound[..buffers.shown]);
         let mut done = None;
         let mut failed = None;
         match state {
@@ -324,10 +327,13 @@ fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<b
             Err(error) => failed = Some(error),
         }
         buffers.inbound.drain(..discard);
+        buffers.shown -= discard;
         if let Some(error) = failed {
-            // The alert that goes with it. With the same bytes: rustls may hold places in them of messages that it has not taken
-            // yet (a TLS 1.2 client's flight behind a certificate that is refused), and panics when they are gone.
-            while let Ok(ConnectionState::EncodeTlsData(mut message)) = connection.process(&mut buffers.inbound).state {
+            // The alert that goes with it. No more steps than there is something to send: the next one would go on reading, and
+            // rustls panics when it looks for messages that it has not taken yet, or finds a second error.
+            while connection.common().wants_write()
+                && let Ok(ConnectionState::EncodeTlsData(mut message)) = connection.process(&mut []).state
+            {
                 let at = buffers.outbound.len();
                 buffers.outbound.resize(at + 512, 0);
                 let n = message.encode(&mut buffers.outbound[at..]).unwrap_or(0);
@@ -340,11 +346,24 @@ fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<b
         }
         match done {
             // Half-way through a handshake a server may already write; it does not here.
-            Some(true) => return Ok(!connection.common().is_handshaking()),
-            Some(false) => return Ok(false),
+            Some(true) if !connection.common().is_handshaking() => return Ok(true),
+            Some(_) => match next_record(&buffers.inbound[buffers.shown..]) {
+                Some(len) => buffers.shown += len,
+                None => return Ok(false),
+            },
             None => {}
         }
     }
+}
+
+/// The length of the first record, once it has arrived. What can't be one is given whole: rustls says what is wrong with it.
+fn next_record(bytes: &[u8]) -> Option<usize> {
+    let [_, _, _, high, low] = bytes.first_chunk()?;
+    let len = 5 + usize::from(u16::from_be_bytes([*high, *low]));
+    if len > 5 + MAX_PLAINTEXT + 2048 {
+        return Some(bytes.len());
+    }
+    (bytes.len() >= len).then_some(len)
 }
 
 /// What an error means; where a name was refused, the alert says so (RFC 6066 §3).

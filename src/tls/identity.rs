@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use p12_keystore::{Pkcs12Archive, PrivateKeyBag};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -71,29 +72,24 @@ impl Identity {
         Ok(Self(vec![Arc::new(CertifiedKey::new(chain, key))]))
     }
 
-    fn from_store(
-        archive: &p12_keystore::Pkcs12Archive,
-        place: &Place<'_>,
-        material: &mut Material,
-    ) -> Result<Self, TlsError> {
-        let mut keys: Vec<(String, Arc<CertifiedKey>)> = Vec::new();
+    fn from_store(archive: &Pkcs12Archive, place: &Place<'_>, material: &mut Material) -> Result<Self, TlsError> {
+        let (mut keys, mut unusable) = (Vec::new(), Vec::new());
         for bag in &archive.keys {
             let alias = bag.friendly_name.clone().unwrap_or_default();
-            let problem = |problem: &str| material.error(place, format!("entry '{}': {problem}", alias.escape_debug()));
-            let key = private_key::signing_key(&PrivatePkcs8KeyDer::from(bag.key.as_der()).into());
-            let key = key.map_err(|text| problem(&text))?;
-            let public_key = key.public_key().map(|key| key.to_vec()).unwrap_or_default();
-            let chain = pkcs12::chain(archive, bag, &public_key);
-            if chain.is_empty() {
-                return Err(problem("no certificate in the store belongs to the private key"));
+            match certified(archive, bag) {
+                Ok(key) => keys.push((alias, key)),
+                Err(problem) => unusable.push(format!("entry '{}': {problem}", alias.escape_debug())),
             }
-            keys.push((alias, Arc::new(CertifiedKey::new(chain, key))));
         }
         if keys.is_empty() {
-            return Err(material.error(place, "there is no private key in the store"));
+            let none = || "there is no private key in the store".to_owned();
+            return Err(material.error(place, unusable.first().cloned().unwrap_or_else(none)));
+        }
+        for problem in unusable {
+            material.warn(place, format!("not used: {problem}"));
         }
         // Java takes the first that fits in the order of a hash table; the order of the aliases can be relied on.
-        keys.sort_by_key(|(alias, key)| (rank(&key.key), alias.to_lowercase()));
+        keys.sort_by_key(|(alias, key): &(String, Arc<CertifiedKey>)| (rank(&key.key), alias.to_lowercase()));
         let mut chosen: Vec<Arc<CertifiedKey>> = Vec::new();
         for (alias, key) in keys {
             if chosen.iter().any(|other| rank(&other.key) == rank(&key.key)) {
@@ -134,6 +130,17 @@ impl ResolvesServerCert for Identity {
         // With one key there is nothing to choose: the handshake itself says what does not fit.
         if let [only] = &self.0[..] { Some(only.clone()) } else { self.0.iter().find(fits).cloned() }
     }
+}
+
+/// A key of a store with its certificates.
+fn certified(archive: &Pkcs12Archive, bag: &PrivateKeyBag) -> Result<Arc<CertifiedKey>, String> {
+    let key = private_key::signing_key(&PrivatePkcs8KeyDer::from(bag.key.as_der()).into())?;
+    let public_key = key.public_key().map(|key| key.to_vec()).unwrap_or_default();
+    let chain = pkcs12::chain(archive, bag, &public_key);
+    if chain.is_empty() {
+        return Err("no certificate in the store belongs to the private key".into());
+    }
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
 
 /// Whether the certificate is for the key.

@@ -40,6 +40,11 @@ impl<'a> Place<'a> {
     pub fn new<T>(at: &'a Located<T>, what: impl Into<String>) -> Self {
         Self { key: &at.key, origin: &at.origin, what: what.into() }
     }
+
+    /// A key that is not set.
+    pub fn unset(key: &'a str) -> Self {
+        Self { key, origin: "not set", what: String::new() }
+    }
 }
 
 impl Material {

@@ -134,7 +134,13 @@ fn verifier(
     if !asks && settings.truststore.is_none() && settings.crls.is_empty() {
         return Ok(None);
     }
-    let roots = trust::roots(settings.truststore.as_ref(), material)?;
+    let key = format!("{}ssl.truststore.location", settings.listener.key_prefix());
+    let roots = trust::roots(settings.truststore.as_ref(), &key, material)?;
+    if asks && settings.truststore.is_none() {
+        let warning =
+            "without a trust store, clients with a certificate of any of the operating system's authorities are let in";
+        material.warn(&Place::unset(&key), warning);
+    }
     let crls = trust::crls(&settings.crls, material)?;
     let sends_hints = trust::sends_hints(&roots);
     // A certificate whose issuer has no list here passes.
@@ -150,7 +156,7 @@ fn verifier(
     let verifier = builder.build().map_err(|error| {
         let place = match settings.crls.first() {
             Some(crl) => Place::new(crl, ""),
-            None => Place { key: "ssl.truststore.location", origin: "not set", what: String::new() },
+            None => Place::unset(&key),
         };
         material.error(&place, format!("one of the revocation lists or trusted certificates cannot be used: {error}"))
     })?;

@@ -10,9 +10,13 @@ use super::material::{Material, Place, now, password, shown, text};
 use super::{Store, pem, pkcs12};
 use crate::config::{Located, StoreType, TruststoreConfig};
 
-/// Reads the trust store; without one, the operating system's authorities, as the JVM has its own.
-pub(super) fn roots(config: Option<&TruststoreConfig>, material: &mut Material) -> Result<RootCertStore, TlsError> {
-    let Some(config) = config else { return system_roots(material) };
+/// Reads the trust store; without one, the operating system's authorities, as the JVM has its own. `key` is the one to set then.
+pub(super) fn roots(
+    config: Option<&TruststoreConfig>,
+    key: &str,
+    material: &mut Material,
+) -> Result<RootCertStore, TlsError> {
+    let Some(config) = config else { return system_roots(&Place::unset(key), material) };
     let (certificates, place) = match config {
         TruststoreConfig::Inline(certificates) => {
             let place = Place::new(certificates, "Invalid PEM truststore configs");
@@ -47,14 +51,13 @@ pub(super) fn roots(config: Option<&TruststoreConfig>, material: &mut Material) 
     Ok(roots)
 }
 
-fn system_roots(material: &mut Material) -> Result<RootCertStore, TlsError> {
+fn system_roots(place: &Place<'_>, material: &mut Material) -> Result<RootCertStore, TlsError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
-        let place = Place { key: "ssl.truststore.location", origin: "not set", what: String::new() };
         let problem = "the operating system has no certificate authorities either; expected a trust store";
-        return Err(material.error(&place, problem));
+        return Err(material.error(place, problem));
     }
     Ok(roots)
 }

@@ -18,8 +18,10 @@ const SUCCESS: &str = "success";
 const NO_LIMIT: u64 = u64::MAX;
 
 /// Reasons of connections that ended before the gate or the relay could give one.
-pub(super) const CLOSED_BEFORE: [&str; 4] = [TLS_HANDSHAKE_FAILED, PROXY_HEADER_FAILED, ADDRESS_LIMIT, ABORTED];
+pub(super) const CLOSED_BEFORE: [&str; 5] =
+    [TLS_HANDSHAKE_FAILED, CERTIFICATE_NAME_REFUSED, PROXY_HEADER_FAILED, ADDRESS_LIMIT, ABORTED];
 const TLS_HANDSHAKE_FAILED: &str = "tls_handshake_failed";
+const CERTIFICATE_NAME_REFUSED: &str = "certificate_name_refused";
 const PROXY_HEADER_FAILED: &str = "proxy_header_failed";
 const ADDRESS_LIMIT: &str = "address_limit";
 const ABORTED: &str = "aborted";
@@ -63,6 +65,8 @@ pub struct ClosedBy {
 impl ClosedBy {
     /// Its TLS handshake failed.
     pub const TLS_HANDSHAKE: Self = Self::of(TLS_HANDSHAKE_FAILED);
+    /// The certificate is good and names nobody.
+    pub const CERTIFICATE_NAME: Self = Self::of(CERTIFICATE_NAME_REFUSED);
     /// Its PROXY protocol header was bad, or missing where it is required.
     pub const PROXY_HEADER: Self = Self::of(PROXY_HEADER_FAILED);
     /// The address that its PROXY protocol header names has too many.
@@ -279,7 +283,7 @@ impl ListenerMetrics {
     pub(super) fn brokers_without_a_port(&self, node_ids: &[i32]) -> Option<usize> {
         let addresses = self.addresses.load();
         let addresses = addresses.as_ref()?;
-        Some(node_ids.iter().filter(|id| addresses.node_port(**id).is_none()).count())
+        Some(node_ids.iter().filter(|id| !addresses.has_node(**id)).count())
     }
 }
 
@@ -357,8 +361,13 @@ mod tests {
     #[test]
     fn every_reason_has_its_counter() {
         let listener = Arc::new(ListenerMetrics::new("L"));
-        let mut reasons =
-            vec![ClosedBy::TLS_HANDSHAKE, ClosedBy::PROXY_HEADER, ClosedBy::ADDRESS_LIMIT, ClosedBy::ABORTED];
+        let mut reasons = vec![
+            ClosedBy::TLS_HANDSHAKE,
+            ClosedBy::CERTIFICATE_NAME,
+            ClosedBy::PROXY_HEADER,
+            ClosedBy::ADDRESS_LIMIT,
+            ClosedBy::ABORTED,
+        ];
         reasons.extend(CloseReason::NAMES.iter().map(|name| ClosedBy::of(name)));
         reasons.extend(GateFailureReason::ALL.iter().map(|reason| ClosedBy::gate(*reason)));
         for reason in &reasons {

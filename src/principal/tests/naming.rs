@@ -116,9 +116,9 @@ fn refusals_of_the_rules() {
         said(&naming("subject", "RULE:x/y/,DEFAULT"), &with_subject("a\nb")),
         "!the name of the client has a line break, which rules of ssl.principal.mapping.rules are not applied to"
     );
-    let too_long = "!the name of the client is longer than 4096 bytes";
-    assert_eq!(said(&naming("subject", "RULE:x/y/,DEFAULT"), &with_subject(&"a".repeat(4094))), too_long);
-    assert_eq!(said(&naming("subject", "RULE:.*(.{3000}).*/$1$1/"), &with_subject(&"a".repeat(3500))), too_long);
+    let too_long = "!the name of the client is longer than 2048 bytes";
+    assert_eq!(said(&naming("subject", "RULE:x/y/,DEFAULT"), &with_subject(&"a".repeat(2046))), too_long);
+    assert_eq!(said(&naming("subject", "RULE:.*(.{1100}).*/$1$1/"), &with_subject(&"a".repeat(1800))), too_long);
     assert!(said(&naming("subject", "DEFAULT"), &with_subject(&"a".repeat(9000))).starts_with("User:CN=aaa"));
     // An empty subject that a rule gives a name.
     let empty = der::certificate(&der::name(&[]), &[]);
@@ -140,7 +140,7 @@ fn a_hostile_name_costs_little() {
         r"(?:.*?,)*\bx",
         "(?>(?:a|a?)+)b",
     ];
-    let names = ["a".repeat(4000) + "!", "a,".repeat(2000) + "!", "ab".repeat(2000) + "!"];
+    let names = ["a".repeat(2000) + "!", "a,".repeat(1000) + "!", "ab".repeat(1000) + "!"];
     for pattern in patterns {
         // What is refused at start costs nothing later.
         let Ok(rules) = MappingRules::parse(&format!("RULE:{pattern}/x/")) else { continue };
@@ -148,7 +148,6 @@ fn a_hostile_name_costs_little() {
             let begin = Instant::now();
             let applied = rules.apply(name);
             let took = begin.elapsed();
-            println!("{pattern} {took:?} {applied:?}");
             // Without optimization it takes some ten times as long as in a release.
             assert!(took < Duration::from_secs(3), "{pattern}: {took:?} {applied:?}");
             assert!(
@@ -159,7 +158,7 @@ fn a_hostile_name_costs_little() {
     }
     // Many matches, each replaced.
     let rules = MappingRules::parse("RULE:[a!]+?/x/").unwrap();
-    assert_eq!(rules.apply(&"a".repeat(4000)), Err(MappingError::TooCostly(1)));
+    assert_eq!(rules.apply(&"a".repeat(2000)), Err(MappingError::TooCostly(1)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! DescribeConfigs: the values of a broker that name its listeners.
 
+use std::borrow::Cow;
+
 use super::Edit;
 use crate::listener::Addresses;
 use crate::wire::schema::{Mark, Visitor};
@@ -55,16 +57,19 @@ impl AddressValue {
         if value.is_empty() {
             return String::new();
         }
-        let port_of = |id: Option<i32>| id.and_then(|id| addresses.node_port(id)).unwrap_or(addresses.bootstrap_port());
-        let host =
-            if addresses.host().contains(':') { format!("[{}]", addresses.host()) } else { addresses.host().into() };
+        // A node without an address is told as the bootstrap.
+        let address_of = |id: Option<i32>| {
+            let (host, port) = addresses.bootstrap();
+            let (host, port) = id.and_then(|id| addresses.node_address(id)).unwrap_or((Cow::Borrowed(host), port));
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        };
         match self {
-            Self::Listeners => format!("{}://{host}:{}", addresses.listener(), port_of(node_id)),
+            Self::Listeners => format!("{}://{}", addresses.listener(), address_of(node_id)),
             Self::Voters => {
                 let voters = value.split(',').filter_map(|voter| voter.split_once('@')?.0.trim().parse().ok());
-                voters.map(|id: i32| format!("{id}@{host}:{}", port_of(Some(id)))).collect::<Vec<_>>().join(",")
+                voters.map(|id: i32| format!("{id}@{}", address_of(Some(id)))).collect::<Vec<_>>().join(",")
             }
-            Self::Servers => format!("{host}:{}", addresses.bootstrap_port()),
+            Self::Servers => address_of(None),
         }
     }
 }

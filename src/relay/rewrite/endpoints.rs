@@ -1,5 +1,7 @@
 //! Node id, host and port, wherever a response has them in that order.
 
+use std::borrow::Cow;
+
 use super::{Edit, LearnedBroker, write_varint};
 use crate::listener::Addresses;
 use crate::relay::api_table::Rewrite;
@@ -53,15 +55,16 @@ impl<'e, 'a> Endpoints<'e, 'a> {
         Self { edit, rewrite, addresses, learn, node_id, seen_node_id, host, entries, error_code_at, tag_size_at }
     }
 
-    /// The front's port for the current node. A quorum's node without one is told as the bootstrap: nothing listens for
+    /// The front's address for the current node. A quorum's node without one is told as the bootstrap: nothing listens for
     /// controllers here, and the backend's address must not pass.
-    fn port(&self) -> Option<u16> {
-        let port = self.addresses.node_port(self.node_id);
-        if self.rewrite == Rewrite::QuorumListeners { port.or(Some(self.addresses.bootstrap_port())) } else { port }
+    fn address(&self) -> Option<(Cow<'e, str>, u16)> {
+        let address = self.addresses.node_address(self.node_id);
+        let (host, port) = self.addresses.bootstrap();
+        address.or((self.rewrite == Rewrite::QuorumListeners).then_some((Cow::Borrowed(host), port)))
     }
 
     fn is_missing_coordinator(&self) -> bool {
-        self.rewrite == Rewrite::Coordinators && self.node_id >= 0 && self.port().is_none()
+        self.rewrite == Rewrite::Coordinators && self.node_id >= 0 && !self.addresses.has_node(self.node_id)
     }
 
     fn end_element(&mut self, at: usize) {
@@ -83,7 +86,7 @@ impl Visitor for Endpoints<'_, '_> {
                 self.seen_node_id = true;
                 self.node_id = raw.first_chunk().map_or(-1, |id| i32::from_be_bytes(*id));
                 if let Some(entries) = &mut self.entries {
-                    entries.drop_element = self.addresses.node_port(self.node_id).is_none();
+                    entries.drop_element = !self.addresses.has_node(self.node_id);
                 }
                 if self.is_missing_coordinator() {
                     self.edit.replace(start, 4, |out| out.extend((-1i32).to_be_bytes()));
@@ -95,11 +98,11 @@ impl Visitor for Endpoints<'_, '_> {
             HOST => {
                 let prefix = raw.len() - content.map_or(0, <[u8]>::len);
                 self.host = start + prefix..start + raw.len();
-                let host = if self.port().is_some() { self.addresses.host() } else { "" };
-                self.edit.string(start, raw.len(), host);
+                let host = self.address().map_or(Cow::Borrowed(""), |(host, _)| host);
+                self.edit.string(start, raw.len(), &host);
             }
             PORT => {
-                let port = self.port();
+                let port = self.address().map(|(_, port)| port);
                 if raw.len() == 2 {
                     self.edit.replace(start, 2, |out| out.extend(port.unwrap_or(0).to_be_bytes()));
                 } else {

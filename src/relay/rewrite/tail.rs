@@ -84,10 +84,10 @@ fn rewrite_array(
         if let (Ok(host), Ok(port), 0..) = (std::str::from_utf8(host), u16::try_from(port), node_id) {
             learn((node_id, host, port));
         }
-        let Some(port) = addresses.node_port(node_id) else { continue };
+        let Some((front_host, port)) = addresses.node_address(node_id) else { continue };
         entries.extend(node_id.to_be_bytes());
-        write_varint(&mut entries, addresses.host().len() as u32 + 1);
-        entries.extend(addresses.host().as_bytes());
+        write_varint(&mut entries, front_host.len() as u32 + 1);
+        entries.extend(front_host.as_bytes());
         entries.extend(i32::from(port).to_be_bytes());
         entries.extend(rest);
         kept += 1;

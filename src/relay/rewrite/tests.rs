@@ -15,7 +15,7 @@ use kafka_protocol::messages::{BrokerId, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 
 use super::*;
-use crate::config::HostPort;
+use crate::config::{HostPort, NodeHostPattern, NodeIdRanges};
 use crate::relay::api_table::row_of;
 
 const BACKEND: &str = "backend-17.internal.example";
@@ -32,6 +32,13 @@ fn addresses_at(host: &str) -> Addresses {
 
 fn addresses() -> Addresses {
     addresses_at("front")
+}
+
+/// Nodes 0 to 2 have names at the bootstrap's port, 9 has none.
+fn addresses_by_name() -> Addresses {
+    let advertised = HostPort { host: "kafka.example".to_owned(), port: 9192 };
+    let pattern = NodeHostPattern::new("node-", ".kafka.example");
+    Addresses::by_name("CLIENTS", &advertised, pattern, NodeIdRanges(vec![0..=2]))
 }
 
 fn flexible_header(key: i16, version: i16) -> i16 {
@@ -57,13 +64,22 @@ fn decode<T: Decodable>(key: i16, version: i16, frame: &[u8]) -> T {
 
 /// Rewrites; returns the new response and what was learned. Bytes that were in the output before stay there.
 fn rewritten<T: Decodable>(key: i16, version: i16, response: &impl Encodable) -> (T, Vec<(i32, String, u16)>) {
+    rewritten_for(&addresses(), key, version, response)
+}
+
+fn rewritten_for<T: Decodable>(
+    addresses: &Addresses,
+    key: i16,
+    version: i16,
+    response: &impl Encodable,
+) -> (T, Vec<(i32, String, u16)>) {
     let row = row_of(key).unwrap();
     let crate::relay::api_table::Handling::Rewrite(kind) = row.handling else {
         panic!("{} is not rewritten", row.name)
     };
     let (frame, mut learned, mut out) = (encode(key, version, response), Vec::new(), b"before".to_vec());
     let mut learn = |(id, host, port): LearnedBroker<'_>| learned.push((id, host.to_owned(), port));
-    match rewrite_frame(row, kind, version, &frame, &addresses(), &mut learn, &mut out).unwrap() {
+    match rewrite_frame(row, kind, version, &frame, addresses, &mut learn, &mut out).unwrap() {
         Rewritten::Unchanged => {
             assert_eq!(out, b"before");
             (decode(key, version, &frame), learned)
@@ -137,6 +153,64 @@ fn coordinators_in_every_version() {
             [("e", 24, -1, "", -1), ("x", 15, -1, "", -1), ("y", 0, 1, "front", 9194)]
         );
     }
+}
+
+#[test]
+fn where_names_tell_nodes_apart_each_has_its_own() {
+    let addresses = addresses_by_name();
+    let broker = |id: i32| {
+        MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_port(1000 + id).with_host(text(BACKEND))
+    };
+    let response = MetadataResponse::default().with_brokers(vec![broker(2), broker(9), broker(0)]);
+    let (new, learned): (MetadataResponse, _) = rewritten_for(&addresses, 3, 12, &response);
+    let seen: Vec<_> = new.brokers.iter().map(|b| (b.node_id.0, b.host.as_str(), b.port)).collect();
+    assert_eq!(seen, [(2, "node-2.kafka.example", 9192), (0, "node-0.kafka.example", 9192)]);
+    assert_eq!(learned.len(), 3);
+
+    let coordinator = |id: i32| {
+        Coordinator::default().with_node_id(BrokerId(id)).with_host(text(BACKEND)).with_port(1000).with_key(text("g"))
+    };
+    let response = FindCoordinatorResponse::default().with_coordinators(vec![coordinator(1), coordinator(9)]);
+    let (new, _): (FindCoordinatorResponse, _) = rewritten_for(&addresses, 10, 4, &response);
+    let seen: Vec<_> = new.coordinators.iter().map(|c| (c.node_id.0, c.host.as_str(), c.port, c.error_code)).collect();
+    assert_eq!(seen, [(1, "node-1.kafka.example", 9192, 0), (-1, "", -1, 15)]);
+
+    let listener = || Listener::default().with_name(text("CONTROLLER")).with_host(text(BACKEND)).with_port(9093);
+    let node = |id| Node::default().with_node_id(BrokerId(id)).with_listeners(vec![listener()]);
+    let response = DescribeQuorumResponse::default().with_nodes(vec![node(1), node(3000)]);
+    let (new, _): (DescribeQuorumResponse, _) = rewritten_for(&addresses, 55, 2, &response);
+    let seen: Vec<_> = new.nodes.iter().map(|n| (n.listeners[0].host.as_str(), n.listeners[0].port)).collect();
+    assert_eq!(seen, [("node-1.kafka.example", 9192), ("kafka.example", 9192)]);
+
+    let config = |name: &str, value: &str| {
+        DescribeConfigsResourceResult::default().with_name(text(name)).with_value(Some(text(value)))
+    };
+    let result =
+        DescribeConfigsResult::default().with_resource_type(4).with_resource_name(text("2")).with_configs(vec![
+            config("advertised.listeners", "PLAINTEXT://backend-17.internal.example:9092"),
+            config(
+                "controller.quorum.voters",
+                "1@backend-17.internal.example:9093,3000@backend-17.internal.example:9093",
+            ),
+        ]);
+    let response = DescribeConfigsResponse::default().with_results(vec![result]);
+    let (new, _): (DescribeConfigsResponse, _) = rewritten_for(&addresses, 32, 4, &response);
+    let seen: Vec<_> = new.results[0].configs.iter().map(|c| c.value.as_deref().unwrap()).collect();
+    assert_eq!(seen, ["CLIENTS://node-2.kafka.example:9192", "1@node-1.kafka.example:9192,3000@kafka.example:9192"]);
+
+    let fetch = fetch_with(
+        [0, 9, 2]
+            .map(|id| {
+                fetch_response::NodeEndpoint::default()
+                    .with_node_id(BrokerId(id))
+                    .with_host(text(BACKEND))
+                    .with_port(1000)
+            })
+            .to_vec(),
+    );
+    let new: FetchResponse = decode(1, 16, &tail_of(1, 16, &encode(1, 16, &fetch), &addresses));
+    let seen: Vec<_> = new.node_endpoints.iter().map(|n| (n.node_id.0, n.host.as_str(), n.port)).collect();
+    assert_eq!(seen, [(0, "node-0.kafka.example", 9192), (2, "node-2.kafka.example", 9192)]);
 }
 
 #[test]

@@ -101,6 +101,7 @@ pub(super) fn listener(keystore: KeystoreConfig) -> ListenerTlsConfig {
         truststore: None,
         crls: Vec::new(),
         client_auth: ClientAuth::None,
+        naming: crate::principal::CertificateNaming::default(),
         versions: BOTH,
         cipher_suites: None,
         allow_dn_changes: false,

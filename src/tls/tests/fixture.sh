@@ -133,6 +133,11 @@ import() { tool -importkeystore -srckeystore "$1" -srcstorepass store-secret -de
     import second.p12 several.p12 PKCS12
 } &
 {
+    tool -genkeypair -alias dsa -keyalg DSA -keysize 2048 -dname CN=dsa -keystore dsa.p12 -storetype PKCS12 -storepass store-secret
+    cp openssl.p12 odd.p12
+    import dsa.p12 odd.p12 PKCS12
+} &
+{
     tool -importcert -alias ca -file ca.pem -keystore trust.p12 -storetype PKCS12 -storepass store-secret
     tool -importcert -alias other -file other.pem -keystore trust.p12 -storetype PKCS12 -storepass store-secret
 } &

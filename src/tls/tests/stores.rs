@@ -154,6 +154,17 @@ fn stores_of_openssl_and_keytool() {
     );
 }
 
+/// A key that cannot be used does not take the others with it.
+#[test]
+fn a_store_with_an_unusable_key() {
+    let tls = good(store("odd.p12", STORE_PASSWORD));
+    assert_eq!(subjects(&tls, Store::Keystore), ["CN=server", "CN=inter"]);
+    let [warning] = tls.warnings() else { panic!("{:?}", tls.warnings()) };
+    assert!(warning.contains("not used: entry 'dsa': the private key is broken or of a kind"), "{warning}");
+    let told = key_refused(store("dsa.p12", STORE_PASSWORD));
+    assert!(told.contains("type JKS: entry 'dsa': the private key is broken or of a kind"), "{told}");
+}
+
 /// Java takes whichever a hash table yields first; here the aliases' order decides, and each kind of key is used.
 #[test]
 fn of_several_keys_the_first_of_each_kind_is_used() {
@@ -271,7 +282,15 @@ fn a_trust_store_is_read_though_nobody_is_asked() {
 #[test]
 fn without_a_trust_store_the_systems_authorities_are_trusted() {
     let asking = ListenerTlsConfig { client_auth: ClientAuth::Required, ..listener(pem_file("plain.pem")) };
-    assert_eq!(server(&asking).files(), [file("plain.pem")]);
+    let tls = server(&asking);
+    assert_eq!(tls.files(), [file("plain.pem")]);
+    assert_eq!(
+        tls.warnings(),
+        [
+            "listener EXTERNAL: listener.name.external.ssl.truststore.location (not set): without a trust store, clients with a \
+          certificate of any of the operating system's authorities are let in"
+        ]
+    );
     ClientTls::load(&BackendTlsConfig { truststore: None, ..backend() }).unwrap();
 }
 

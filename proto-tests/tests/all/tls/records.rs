@@ -66,6 +66,7 @@ pub fn trials() -> Vec<Trial> {
             let front = front(cluster)?;
             let before = front.process.cpu()?;
             judge(front.at(name(Tls::None)), version, |row| Some(row.front))?;
+            check!(!front.process.output().contains("panicked at"), "a thread of doorkeeper panicked");
             let spent = front.process.cpu()? - before;
             progress(format!("the rows of {version:?} cost doorkeeper {spent:?} of CPU"));
             // The floods are hundreds of thousands of records; a debug build on a busy machine is still far below this.
