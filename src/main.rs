@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
-use doorkeeper::config::{self, ListenerName, Loaded};
+use doorkeeper::config::{self, ListenerName};
 use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
@@ -136,10 +136,9 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
 }
 
 fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments) -> ExitCode {
-    let loaded = source(arguments)().map_err(|errors| errors.to_string());
-    let explained = loaded.and_then(|Loaded { config, .. }| {
+    let explained = source(arguments)().map_err(|errors| errors.to_string()).and_then(|loaded| {
         let name = ListenerName::new(listener);
-        let listener = config.listeners.iter().find(|listener| listener.name == name);
+        let listener = loaded.config.listeners.iter().find(|listener| listener.name == name);
         let listener = listener.ok_or_else(|| format!("{}: no listener {name}", arguments.file.display()))?;
         let content = std::fs::read(file).map_err(|error| error.to_string());
         let explained = content

@@ -141,8 +141,8 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
             None => "-".to_owned(),
         };
         state.push(format!("{name} {users} {:?} {:?}", context.authentication_timeout, context.relay));
-        state.push(format!("{name} is told as {}, {:?}", running.addresses().bootstrap().0, context.proxy_protocol));
-        state.push(format!("{name} {:?}", context.naming));
+        let (told, naming) = (running.addresses().bootstrap(), &context.naming);
+        state.push(format!("{name} is told as {}, {:?}, {naming:?}", told.0, context.proxy_protocol));
         state.push(format!("{name} {}", running.limits()));
         let tls = running.tls();
         state.push(format!("{name} {:?} {:?}", tls, tls.as_ref().map(|tls| tls.certificates())));
@@ -235,7 +235,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
         ),
         ("node.id.ranges", SASL, vec!["listener.name.sasl_plaintext.node.id.ranges=0-2"], Refusal),
         ("node.port.base", SASL, vec!["listener.name.sasl_plaintext.node.port.base=9999"], Refusal),
-        ("node.host.pattern", TLS, vec!["listener.name.ssl.node.host.pattern=b-$(nodeId).example.com"], Refusal),
+        ("node.host.pattern", TLS, vec!["listener.name.ssl.node.host.pattern=broker-$(nodeId).a"], Refusal),
         ("controller.listener.names", SASL, vec![two, "controller.listener.names=B"], Nothing),
         (
             "sasl.enabled.mechanisms",
@@ -263,8 +263,8 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
         ("ssl.truststore.certificates", TLS, anchors.to_vec(), Effect),
         ("ssl.crl.location", TLS, vec!["ssl.crl.location=@/ca.crl"], Effect),
         ("ssl.client.auth", TLS, vec!["ssl.client.auth=required"], Effect),
-        ("ssl.principal.mapping.rules", TLS, vec!["ssl.principal.mapping.rules=RULE:^CN=(.*?),.*$/$1/L,DEFAULT"], Effect),
-        ("ssl.principal.source", TLS, vec!["ssl.principal.source=san.uri"], Effect),
+        ("ssl.principal.mapping.rules", TLS, vec!["ssl.principal.mapping.rules=RULE:^CN=(.*)$/$1/L"], Effect),
+        ("ssl.principal.source", TLS, vec!["ssl.principal.source=san.dns"], Effect),
         ("ssl.enabled.protocols", TLS, protocols.to_vec(), Effect),
         ("ssl.cipher.suites", TLS, suites.to_vec(), Effect),
         ("ssl.allow.dn.changes", TLS, vec!["ssl.allow.dn.changes=true"], Effect),
