@@ -66,9 +66,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     registry.register("X-ONE-TIME-CODE", one_time_code)?;
     match std::env::args().nth(1) {
         Some(file) => {
-            let environment = |name: &str| std::env::var(name).ok();
-            let loaded = config::load(file.as_ref(), &[], &environment)?;
-            server::run(loaded.config, &registry)?;
+            let source = move || config::load(file.as_ref(), &[], &|name| std::env::var(name).ok());
+            server::run(source()?, Arc::new(source), &registry)?;
         }
         None => tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(drive(&registry))?,
     }

@@ -33,8 +33,8 @@ use crate::session::Session;
 use crate::tls::{self, HandshakeError, Handshaken, KnowsName, NoHandshake, ServerTls};
 use crate::transport::Transport;
 
-/// What all connections of one listener share.
-#[derive(Debug)]
+/// What all connections of one listener share that were accepted under the same configuration.
+#[derive(Clone, Debug)]
 pub(crate) struct ListenerContext {
     pub(crate) security_protocol: SecurityProtocol,
     /// Set exactly if the security protocol has TLS; replaced as a whole when certificates change.
@@ -51,7 +51,7 @@ pub(crate) struct ListenerContext {
     pub(crate) topology: Arc<Topology>,
     pub(crate) metrics: Arc<ListenerMetrics>,
     pub(crate) failures: Arc<FailureLog>,
-    /// Cancelled when the front is being stopped: relays finish what is in flight.
+    /// Cancelled when the front is being stopped or the listener removed: relays finish what is in flight.
     pub(crate) drain: CancellationToken,
 }
 

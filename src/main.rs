@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
-use doorkeeper::config::{self, ListenerName, Loaded};
+use doorkeeper::config::{self, ListenerName};
 use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
@@ -99,14 +100,15 @@ fn serve(arguments: &ConfigArguments) -> ExitCode {
         Ok(guard) => guard,
         Err(error) => return failed(&error),
     };
-    let Loaded { config, warnings } = match load(arguments) {
+    let source = source(arguments);
+    let loaded = match source() {
         Ok(loaded) => loaded,
-        Err(error) => return failed(&error),
+        Err(errors) => return failed(&errors.to_string()),
     };
-    for warning in warnings {
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    match server::run(config, &Registry::with_builtin()) {
+    match server::run(loaded, source, &Registry::with_builtin()) {
         Ok(Ended::Stopped) => ExitCode::SUCCESS,
         Ok(Ended::Killed) => ExitCode::from(EXIT_KILLED),
         Err(error) => failed(&error.to_string()),
@@ -114,9 +116,9 @@ fn serve(arguments: &ConfigArguments) -> ExitCode {
 }
 
 fn check(arguments: &ConfigArguments) -> ExitCode {
-    let loaded = match load(arguments) {
+    let loaded = match source(arguments)() {
         Ok(loaded) => loaded,
-        Err(error) => return failed(&error),
+        Err(errors) => return failed(&errors.to_string()),
     };
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
@@ -134,9 +136,9 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
 }
 
 fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments) -> ExitCode {
-    let explained = load(arguments).and_then(|Loaded { config, .. }| {
+    let explained = source(arguments)().map_err(|errors| errors.to_string()).and_then(|loaded| {
         let name = ListenerName::new(listener);
-        let listener = config.listeners.iter().find(|listener| listener.name == name);
+        let listener = loaded.config.listeners.iter().find(|listener| listener.name == name);
         let listener = listener.ok_or_else(|| format!("{}: no listener {name}", arguments.file.display()))?;
         let content = std::fs::read(file).map_err(|error| error.to_string());
         let explained = content
@@ -153,9 +155,10 @@ fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments)
     }
 }
 
-fn load(arguments: &ConfigArguments) -> Result<Loaded, String> {
-    let environment = |name: &str| std::env::var(name).ok();
-    config::load(&arguments.file, &arguments.overrides, &environment).map_err(|errors| errors.to_string())
+/// Loads the file with the overrides: for the start, and for each reload.
+fn source(arguments: &ConfigArguments) -> Arc<server::Source> {
+    let (file, overrides) = (arguments.file.clone(), arguments.overrides.clone());
+    Arc::new(move || config::load(&file, &overrides, &|name| std::env::var(name).ok()))
 }
 
 fn failed(error: &str) -> ExitCode {

@@ -9,6 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes in a lent buffer.
 pub const BUFFER_LEN: usize = 64 * 1024;
+/// What a buffer has beyond that for one who makes TLS records of a whole other buffer: headers and tags.
+const RECORD_SLACK: usize = 1024;
+const STOCKED_LEN: usize = BUFFER_LEN + RECORD_SLACK;
 /// Bytes that a pipe is asked to hold; the kernel may give less.
 const PIPE_LEN: usize = 1 << 20;
 /// Buffers, and pipes, that a worker keeps for the next borrower.
@@ -20,17 +23,31 @@ thread_local! {
 }
 
 /// A lent run of bytes, [`BUFFER_LEN`] long unless it was asked for otherwise. What an earlier borrower left in it is still there.
-pub struct Lent(Box<[u8]>);
+pub struct Lent {
+    bytes: Box<[u8]>,
+    len: usize,
+}
 
 impl Lent {
     /// Borrows a buffer.
     pub fn buffer() -> Self {
-        Self(BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| vec![0; BUFFER_LEN].into_boxed_slice()))
+        Self::stocked(BUFFER_LEN)
+    }
+
+    /// Borrows a buffer with room for the records that [`BUFFER_LEN`] bytes make: they leave in one write, not in two of which
+    /// the second is tiny.
+    pub fn for_records() -> Self {
+        Self::stocked(STOCKED_LEN)
     }
 
     /// A buffer of at least `len` bytes; a longer one than [`BUFFER_LEN`] is not from the stock.
     pub fn at_least(len: usize) -> Self {
-        if len <= BUFFER_LEN { Self::buffer() } else { Self(vec![0; len].into_boxed_slice()) }
+        if len <= BUFFER_LEN { Self::buffer() } else { Self { bytes: vec![0; len].into_boxed_slice(), len } }
+    }
+
+    fn stocked(len: usize) -> Self {
+        let new = || vec![0; STOCKED_LEN].into_boxed_slice();
+        Self { bytes: BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(new), len }
     }
 }
 
@@ -38,20 +55,20 @@ impl Deref for Lent {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes[..self.len]
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        &mut self.bytes[..self.len]
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if self.0.len() == BUFFER_LEN {
-            let bytes = std::mem::take(&mut self.0);
+        if self.bytes.len() == STOCKED_LEN {
+            let bytes = std::mem::take(&mut self.bytes);
             // A thread that is ending has no stock any more.
             let _ = BUFFERS.try_with(|stock| {
                 let mut stock = stock.borrow_mut();

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::pki::{self, stores};
 use crate::process::{self, Background, Output};
-use crate::{Context, Result, address, cluster, scratch};
+use crate::{Context, Result, address, cluster, scratch, wait_for};
 
 /// What a doorkeeper is started with. Starts from one SASL_PLAINTEXT listener with PLAIN and the users of [`cluster::USERS`].
 pub struct Spec {
@@ -184,19 +185,71 @@ impl Spec {
         // A log for each start: what the last one said must not be taken for a word of this one.
         let start = (1..).find(|i| !dir.join(format!("log.{i}")).exists()).unwrap_or(0);
         let process = Background::start("doorkeeper", command, &dir.join(format!("log.{start}")))?;
-        Ok(Front { process, host: self.host, port: self.port, added: self.added.clone() })
+        Ok(Front { process, file, host: self.host, port: self.port, added: self.added.clone() })
     }
 }
 
 /// A doorkeeper that runs. Dropping it kills it.
 pub struct Front {
     pub process: Background,
+    file: PathBuf,
     host: Ipv4Addr,
     port: u16,
     added: Vec<(String, u16)>,
 }
 
 impl Front {
+    /// Puts another configuration into its file and has it reload. Gives what it says has changed.
+    pub fn reload(&self, spec: &Spec) -> Result<String> {
+        self.write(&spec.properties())?;
+        let line = self.hang_up()?;
+        let changed = line["changed"].as_str().map(str::to_owned);
+        changed.ok_or_else(|| format!("not reloaded: {:?}", self.refusals().unwrap_or_default()))
+    }
+
+    /// The same with a configuration that must be refused; gives the reasons.
+    pub fn refuse(&self, text: &str) -> Result<Vec<String>> {
+        self.write(text)?;
+        let before = self.refusals()?.len();
+        let line = self.hang_up()?;
+        match line["changed"].as_str() {
+            None => Ok(self.refusals()?.split_off(before)),
+            Some(changed) => Err(format!("reloaded, changed: {changed}")),
+        }
+    }
+
+    /// Puts another configuration file in the place of its own, whole.
+    pub fn write(&self, text: &str) -> Result<()> {
+        let new = self.file.with_extension("new");
+        fs::write(&new, text).and_then(|()| fs::rename(&new, &self.file)).context("write doorkeeper's configuration")
+    }
+
+    /// Its configuration file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Has it reload, and waits for the line that says how that went.
+    fn hang_up(&self) -> Result<Value> {
+        let ends = |log: Vec<Value>| -> Vec<Value> {
+            let is_end = |line: &Value| {
+                let message = line["message"].as_str().unwrap_or_default();
+                message == "reloaded" || message.starts_with("the configuration was not reloaded")
+            };
+            log.into_iter().filter(is_end).collect()
+        };
+        let before = ends(self.log()?).len();
+        self.process.signal(Signal::HUP);
+        wait_for("the end of a reload", Duration::from_secs(30), || {
+            ends(self.log()?).get(before).cloned().ok_or_else(|| "it does not end".into())
+        })
+    }
+
+    fn refusals(&self) -> Result<Vec<String>> {
+        let reason = |line: Value| line["message"].as_str()?.strip_prefix("not reloaded: ").map(str::to_owned);
+        Ok(self.log()?.into_iter().filter_map(reason).collect())
+    }
+
     /// The bootstrap port of a listener that was added.
     pub fn at(&self, listener: &str) -> SocketAddr {
         at(self.host, &self.added, listener)

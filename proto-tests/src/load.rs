@@ -17,11 +17,16 @@ pub struct Load {
 
 impl Load {
     pub fn start(cluster: &Cluster, name: &str, bootstrap: &str, topic: &str) -> Result<Load> {
+        let text = format!("{}bootstrap.servers={bootstrap}\n", client_properties("alice", "alice-secret"));
+        Self::with(cluster, name, &text, topic)
+    }
+
+    /// The same with these client properties.
+    pub fn with(cluster: &Cluster, name: &str, properties: &str, topic: &str) -> Result<Load> {
         let classes = compile(cluster)?;
         let dir = scratch::dir(&format!("load-{name}"));
         let stop = dir.join("stop");
-        let text = format!("{}bootstrap.servers={bootstrap}\n", client_properties("alice", "alice-secret"));
-        let properties = file(&format!("load-{name}.properties"), &text)?;
+        let properties = file(&format!("load-{name}.properties"), properties)?;
         let mut command = process::command("java");
         command
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m", "-cp"])

@@ -12,6 +12,8 @@ use proto_tests::{Result, progress, scratch};
 mod accept;
 #[path = "all/big.rs"]
 mod big;
+#[path = "all/certificates.rs"]
+mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
 #[path = "all/configuration.rs"]
@@ -36,6 +38,8 @@ mod principals;
 mod relay;
 #[path = "all/reliability.rs"]
 mod reliability;
+#[path = "all/reload.rs"]
+mod reload;
 #[path = "all/shared_front.rs"]
 mod shared_front;
 #[path = "all/tls/mod.rs"]
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
         configuration::trials(),
         principals::trials(),
         topology::trials(),
+        reload::trials(),
+        certificates::trials(),
         reliability::trials(),
         gate::trials(),
         observe::trials(),

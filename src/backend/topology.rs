@@ -23,7 +23,7 @@ use crate::wire::{ErrorCode, metadata};
 /// What is known of the backend.
 #[derive(Debug)]
 pub struct Topology {
-    config: BackendConfig,
+    config: ArcSwap<BackendConfig>,
     /// Replaced as a whole when certificates change.
     tls: Option<Arc<ArcSwap<ClientTls>>>,
     /// The versions of an API that the front offers, if any.
@@ -60,7 +60,7 @@ impl Topology {
         let range = |api_key| offered(api_key).map(|(min, max)| ApiVersionRange { api_key, min, max });
         let everything = (0..i16::MAX).filter_map(range).collect();
         Self {
-            config,
+            config: ArcSwap::from_pointee(config),
             tls,
             offered,
             brokers: ArcSwap::default(),
@@ -72,6 +72,29 @@ impl Topology {
             refresh: Notify::new(),
             on_broker,
             counters: Arc::default(),
+        }
+    }
+
+    /// From now on connections to the backend are made like this. Those that exist stay as they are.
+    pub fn reconfigure(&self, config: BackendConfig) {
+        self.config.store(Arc::new(config));
+        self.refresh.notify_one();
+    }
+
+    /// Whether a broker lets the front in when it comes like this.
+    pub async fn try_login(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<(), ConnectError> {
+        self.connect_any(config, tls).await.map(drop)
+    }
+
+    /// How connections to the backend are made now.
+    pub fn config(&self) -> Arc<BackendConfig> {
+        self.config.load_full()
+    }
+
+    /// Tells the watcher of every broker that is known, for it may watch for more than before.
+    pub fn announce(&self) {
+        for node_id in self.brokers.load().keys() {
+            self.on_broker.broker_known(*node_id);
         }
     }
 
@@ -143,7 +166,7 @@ impl Topology {
                     None => Err(ConnectError::UnknownNode(id)),
                 }
             }
-            Target::Any => self.connect_any().await,
+            Target::Any => self.connect_to_any().await,
         };
         if result.is_err() {
             self.refresh.notify_one();
@@ -153,21 +176,25 @@ impl Topology {
 
     async fn connect_to(&self, address: &HostPort) -> Result<Transport, ConnectError> {
         let tls = self.tls.as_ref().map(|tls| tls.load_full());
-        connect(&self.config, tls.as_deref(), address).await
+        connect(&self.config(), tls.as_deref(), address).await
+    }
+
+    async fn connect_to_any(&self) -> Result<Transport, ConnectError> {
+        let tls = self.tls.as_ref().map(|tls| tls.load_full());
+        self.connect_any(&self.config(), tls.as_deref()).await
     }
 
     /// The first broker that answers, starting with another one each time; the bootstrap servers where none is known.
-    async fn connect_any(&self) -> Result<Transport, ConnectError> {
+    async fn connect_any(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<Transport, ConnectError> {
         let mut addresses: Vec<HostPort> = self.brokers.load().values().cloned().collect();
-        addresses.extend(
-            self.config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>(),
-        );
+        addresses
+            .extend(config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>());
         let brokers = self.brokers.load().len().max(1);
         let first = self.next.fetch_add(1, Ordering::Relaxed) % brokers;
         addresses[..brokers].rotate_left(first);
         let mut last = ConnectError::UnknownNode(-1);
         for address in &addresses {
-            match self.connect_to(address).await {
+            match connect(config, tls, address).await {
                 Ok(stream) => return Ok(stream),
                 Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
                 Err(e) => last = e,
@@ -179,27 +206,28 @@ impl Topology {
     /// Asks the backend for its brokers and APIs at start, at each `backend.metadata.max.age.ms`, and after a failed connect;
     /// backs off while it does not answer. Ends with `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut backoff = self.config.reconnect_backoff;
+        let mut backoff = self.config.load().reconnect_backoff;
         loop {
+            let config = self.config();
             let wait = match self.ask().await {
                 Ok(()) => {
                     if !self.reachable.send_replace(true) {
                         tracing::info!(brokers = self.brokers.load().len(), "the backend is reachable");
                     }
-                    backoff = self.config.reconnect_backoff;
-                    self.config.metadata_max_age
+                    backoff = config.reconnect_backoff;
+                    config.metadata_max_age
                 }
                 Err(error) => {
-                    if self.reachable.send_replace(false) || backoff == self.config.reconnect_backoff {
+                    if self.reachable.send_replace(false) || backoff == config.reconnect_backoff {
                         tracing::error!(%error, "the backend is unreachable; clients are closed until it answers");
                     }
                     let wait = backoff;
-                    backoff = (backoff * 2).min(self.config.reconnect_backoff_max);
+                    backoff = (backoff * 2).min(config.reconnect_backoff_max);
                     wait
                 }
             };
             // A failed connect of a client asks for a refresh, but never sooner than the back-off allows.
-            let no_sooner = tokio::time::sleep(self.config.reconnect_backoff.max(Duration::from_millis(50)));
+            let no_sooner = tokio::time::sleep(config.reconnect_backoff.max(Duration::from_millis(50)));
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
@@ -209,10 +237,10 @@ impl Topology {
     }
 
     async fn ask(&self) -> Result<(), ConnectError> {
-        let mut stream = self.connect_any().await?;
+        let mut stream = self.connect_to_any().await?;
         let name = stream.peer_addr().map_or_else(|_| "backend".to_owned(), |a| a.to_string());
         let attempt = self.ask_on(&mut stream, &name);
-        match timeout(self.config.connection_setup_timeout, attempt).await {
+        match timeout(self.config.load().connection_setup_timeout, attempt).await {
             Ok(result) => result,
             Err(_) => Err(ConnectError::Timeout(name)),
         }
@@ -220,10 +248,10 @@ impl Topology {
 
     async fn ask_on(&self, stream: &mut Transport, name: &str) -> Result<(), ConnectError> {
         let malformed = || ConnectError::Malformed(name.to_owned());
-        let mut out = BytesMut::new();
+        let (mut out, config) = (BytesMut::new(), self.config());
         let software = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        ApiVersions::put_request(&mut out, API_VERSIONS_VERSION, 0, &self.config.client_id, software);
-        metadata::put_request(&mut out, 1, &self.config.client_id);
+        ApiVersions::put_request(&mut out, API_VERSIONS_VERSION, 0, &config.client_id, software);
+        metadata::put_request(&mut out, 1, &config.client_id);
         stream.write_all(&out).await.map_err(|e| ConnectError::Io(name.to_owned(), e))?;
 
         let frame = login::read_frame(stream, name).await?;

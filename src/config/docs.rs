@@ -18,8 +18,8 @@ Where a key may stand:
 - *listener only*: as `listener.name.<listener>.<key>` only;
 - *listener and mechanism*: as `listener.name.<listener>.<mechanism>.<key>` only, both in lower case.
 
-Secrets are never shown in logs or errors. *Reload* marks keys that may change without a restart where the running version
-can reload; all others need a restart.
+Secrets are never shown in logs or errors. *Reload* marks keys that SIGHUP changes, see
+[operations.md](operations.md#reload); a change to any other key refuses the reload, unless it comes or goes with a listener.
 ";
 
 /// The text of `docs/configuration.md`.

@@ -27,17 +27,17 @@ macro_rules! keys {
 
 keys! {
 "Listeners" {
-    LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, false,
+    LISTENERS = "listeners", List, Fixed("PLAINTEXT://:9092"), Broker, true,
         "Where clients connect: `NAME://host:port`, separated by commas. An empty host binds all interfaces, port 0 any free \
          port. Each listener also binds one port per backend node, see `node.id.ranges`, or tells the nodes apart by name, see \
          `node.host.pattern`. Listeners that \
          `controller.listener.names` names are skipped, because they are not for clients.";
-    ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, false,
+    ADVERTISED_LISTENERS = "advertised.listeners", List, Derived("the value of `listeners`"), Broker, true,
         "The host and port of each listener that clients are told. Where the host is empty, clients are told this \
          machine's host name. If the port differs from the bound one, the ports of the nodes are told shifted by the same \
          difference.";
     LISTENER_SECURITY_PROTOCOL_MAP = "listener.security.protocol.map", List,
-        Fixed("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Broker, false,
+        Fixed("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"), Broker, true,
         "The security protocol of each listener name, as `NAME:PROTOCOL` separated by commas. A value of your own replaces \
          the default completely.";
     NODE_ID_RANGES = "node.id.ranges", List, Fixed("0-31"), ListenerOnly, false,
@@ -53,90 +53,90 @@ keys! {
          its TLS handshake says which node it wants; the host in `advertised.listeners` is the bootstrap. All names must lead to \
          this listener's advertised port, and its certificate must be good for all of them. A client that asks for another \
          name, or for none, is refused. Not together with `node.port.base`.";
-    CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, false,
+    CONTROLLER_LISTENER_NAMES = "controller.listener.names", List, Unset, Broker, true,
         "Listeners of this name in a broker's own file are skipped with a warning.";
 }
 "SASL" {
-    SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, false,
+    SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
          version offers PLAIN. Each needs a JAAS entry on every SASL listener.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
-        MechanismOnly, false,
+        MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
          For PLAIN each option `user_<name>=\"<password>\"` is a user. Without both prefixes it is ignored, as in Kafka. \
          The file is ISO-8859-1 and halves backslashes: write `\\\\\"` for a quote inside a password.";
     JAAS_FILE = "java.security.auth.login.config", Text, Derived("`-Djava.security.auth.login.config=` in the environment variable `KAFKA_OPTS`"),
-        Broker, false,
+        Broker, true,
         "The static JAAS file, read where a mechanism has no `sasl.jaas.config` of its own. `${name}` in it is a property \
          that `KAFKA_OPTS` sets by `-D`; an unknown one is an error.";
-    SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, false,
+    SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, true,
         "The largest request in bytes that is read before a client has authenticated.";
-    AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, false,
+    AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,
         "Not a Kafka key. The longest time in milliseconds from accepting a connection to its authentication. The deadline \
          is absolute: bytes that arrive do not move it.";
-    CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, false,
+    CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";
 }
 "TLS" {
-    SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, false,
+    SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, true,
         "The file with a listener's private key and certificates. Each listener of protocol SSL or SASL_SSL needs a key store, by \
          this key or by `ssl.keystore.key`: Kafka starts without and then fails every handshake.";
-    SSL_KEYSTORE_TYPE = "ssl.keystore.type", Text, Fixed("JKS"), Listener, false,
+    SSL_KEYSTORE_TYPE = "ssl.keystore.type", Text, Fixed("JKS"), Listener, true,
         "`PEM` (private key and certificates in one file), `PKCS12` or `JKS`. Of the last two the file's content decides, as in \
          Java.";
-    SSL_KEYSTORE_PASSWORD = "ssl.keystore.password", Password, Unset, Listener, false,
+    SSL_KEYSTORE_PASSWORD = "ssl.keystore.password", Password, Unset, Listener, true,
         "The password of the key store; not for type PEM.";
-    SSL_KEY_PASSWORD = "ssl.key.password", Password, Derived("the key store's password"), Listener, false,
+    SSL_KEY_PASSWORD = "ssl.key.password", Password, Derived("the key store's password"), Listener, true,
         "The password of the private key. With type PEM it must be set exactly if the key is encrypted.";
-    SSL_KEYSTORE_KEY = "ssl.keystore.key", Password, Unset, Listener, false,
+    SSL_KEYSTORE_KEY = "ssl.keystore.key", Password, Unset, Listener, true,
         "The private key itself, PKCS#8 in PEM, instead of a file; type PEM only. Blanks may stand for the newlines, so that it \
          fits in one line.";
-    SSL_KEYSTORE_CERTIFICATE_CHAIN = "ssl.keystore.certificate.chain", Password, Unset, Listener, false,
+    SSL_KEYSTORE_CERTIFICATE_CHAIN = "ssl.keystore.certificate.chain", Password, Unset, Listener, true,
         "The certificates that belong to `ssl.keystore.key`, the key's own first, in PEM.";
-    SSL_TRUSTSTORE_LOCATION = "ssl.truststore.location", Text, Unset, Listener, false,
+    SSL_TRUSTSTORE_LOCATION = "ssl.truststore.location", Text, Unset, Listener, true,
         "The file with the authorities from which clients' certificates must come. Without it and without \
          `ssl.truststore.certificates`, the operating system's authorities are trusted.";
-    SSL_TRUSTSTORE_TYPE = "ssl.truststore.type", Text, Fixed("JKS"), Listener, false,
+    SSL_TRUSTSTORE_TYPE = "ssl.truststore.type", Text, Fixed("JKS"), Listener, true,
         "`PEM`, `PKCS12` or `JKS`. Of the last two the file's content decides, as in Java.";
-    SSL_TRUSTSTORE_PASSWORD = "ssl.truststore.password", Password, Unset, Listener, false,
+    SSL_TRUSTSTORE_PASSWORD = "ssl.truststore.password", Password, Unset, Listener, true,
         "The password of the trust store; not for type PEM. Without it the integrity of the store is not checked.";
-    SSL_TRUSTSTORE_CERTIFICATES = "ssl.truststore.certificates", Password, Unset, Listener, false,
+    SSL_TRUSTSTORE_CERTIFICATES = "ssl.truststore.certificates", Password, Unset, Listener, true,
         "The trusted certificates themselves, in PEM, instead of a file; type PEM only.";
-    SSL_CRL_LOCATION = "ssl.crl.location", List, Fixed(""), Listener, false,
+    SSL_CRL_LOCATION = "ssl.crl.location", List, Fixed(""), Listener, true,
         "Not a Kafka key. Files with certificate revocation lists, PEM or DER, separated by commas. A certificate that one of them \
          revokes is refused; one whose issuer has no list here passes.";
-    SSL_CLIENT_AUTH = "ssl.client.auth", Choice(&["required", "requested", "none"]), Fixed("none"), Listener, false,
+    SSL_CLIENT_AUTH = "ssl.client.auth", Choice(&["required", "requested", "none"]), Fixed("none"), Listener, true,
         "Whether clients must show a certificate. `requested`: a client without one is `User:ANONYMOUS`, one with a bad \
          certificate is refused. On a listener of protocol SASL_SSL only the form with the listener's prefix has an effect, as in \
          Kafka.";
-    SSL_PRINCIPAL_MAPPING_RULES = "ssl.principal.mapping.rules", Text, Fixed("DEFAULT"), Listener, false,
+    SSL_PRINCIPAL_MAPPING_RULES = "ssl.principal.mapping.rules", Text, Fixed("DEFAULT"), Listener, true,
         "What name the certificate of a client gives, on listeners of protocol SSL: rules separated by commas, each `DEFAULT` (the          name as it is) or `RULE:pattern/replacement/[LU]`. The first rule whose pattern matches the whole name replaces all of          its matches, and `L` or `U` makes the result lower or upper case; `\\/` is a slash. The name is the subject as Java prints it:          `CN=alice,OU=Unit,O=Org`, the most specific part first. Patterns are Java's; one that has no exact counterpart here          is an error at start. A client to which no rule applies is disconnected at its first request, as in Kafka, and so is one          whose name is ambiguous: with a NUL or bytes that are not text, empty, or, where a pattern would be tried,          with a line break or longer than 2048 bytes. `doorkeeper explain-certificate` shows what a certificate gives.";
-    SSL_PRINCIPAL_SOURCE = "ssl.principal.source", Choice(NameSource::VALUES), Fixed("subject"), Listener, false,
+    SSL_PRINCIPAL_SOURCE = "ssl.principal.source", Choice(NameSource::VALUES), Fixed("subject"), Listener, true,
         "Not a Kafka key. What of a client's certificate the mapping rules are applied to: its subject, or the one subject          alternative name that is a URI (such as a SPIFFE id), a DNS name or an e-mail address. A certificate          without such a name, or with several of them, gives no principal: its client is disconnected at its first request.";
-    SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, false,
+    SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, true,
         "The versions of TLS: `TLSv1.2`, `TLSv1.3` or both. Older ones are refused at start. Empty means both.";
-    SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, false,
+    SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, true,
         "The cipher suites by their Java names, the preferred first. Empty means all that there are: \
          TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256, TLS_CHACHA20_POLY1305_SHA256 for TLS 1.3; \
          TLS_ECDHE_{ECDSA,RSA}_WITH_{AES_256_GCM_SHA384,AES_128_GCM_SHA256,CHACHA20_POLY1305_SHA256} for TLS 1.2.";
-    SSL_ALLOW_DN_CHANGES = "ssl.allow.dn.changes", Bool, Fixed("false"), Listener, false,
+    SSL_ALLOW_DN_CHANGES = "ssl.allow.dn.changes", Bool, Fixed("false"), Listener, true,
         "Whether a key store that is replaced while the server runs may name another subject than before.";
-    SSL_ALLOW_SAN_CHANGES = "ssl.allow.san.changes", Bool, Fixed("false"), Listener, false,
+    SSL_ALLOW_SAN_CHANGES = "ssl.allow.san.changes", Bool, Fixed("false"), Listener, true,
         "Whether a key store that is replaced while the server runs may lack alternative names that it had before.";
-    SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, false,
+    SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "ssl.endpoint.identification.algorithm", Text, Fixed("https"), Listener, true,
         "Towards the backend, where it is spoken to as between brokers: `https` verifies that the certificate is for the host \
          name that was dialled; empty leaves that out. Clients' host names are never verified.";
-    SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, false,
+    SSL_PROTOCOL = "ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Listener, true,
         "Only checked: `ssl.enabled.protocols` decides.";
     SSL_ENGINE_FACTORY_CLASS = "ssl.engine.factory.class", Text, Unset, Listener, false,
         "Must not be set: a class of your own would verify certificates otherwise than this front does.";
-    SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, false, "Without effect, with a warning: there is no Java here.";
-    SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, false,
+    SSL_PROVIDER = "ssl.provider", Text, Unset, Listener, true, "Without effect, with a warning: there is no Java here.";
+    SSL_SECURE_RANDOM_IMPLEMENTATION = "ssl.secure.random.implementation", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
-    SSL_KEYMANAGER_ALGORITHM = "ssl.keymanager.algorithm", Text, Unset, Listener, false,
+    SSL_KEYMANAGER_ALGORITHM = "ssl.keymanager.algorithm", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
-    SSL_TRUSTMANAGER_ALGORITHM = "ssl.trustmanager.algorithm", Text, Unset, Listener, false,
+    SSL_TRUSTMANAGER_ALGORITHM = "ssl.trustmanager.algorithm", Text, Unset, Listener, true,
         "Without effect, with a warning: there is no Java here.";
 }
 "Connections" {
@@ -148,7 +148,7 @@ keys! {
          allowed only with `max.connections.per.ip.overrides`.";
     MAX_CONNECTIONS_PER_IP_OVERRIDES = "max.connections.per.ip.overrides", List, Fixed(""), Broker, true,
         "Other limits for single addresses: `host:count`, separated by commas, cut at the last colon, so IPv6 addresses \
-         work. Host names are resolved at start.";
+         work. Host names are resolved at start and at each reload.";
     MAX_CONNECTION_CREATION_RATE = "max.connection.creation.rate", Int(0), Fixed("2147483647"), Listener, true,
         "The most new connections per second, over all listeners, or with a listener's prefix on that listener.";
     MAX_UNAUTHENTICATED_CONNECTIONS = "max.unauthenticated.connections", Int(1), Fixed("10000"), Listener, true,
@@ -163,21 +163,21 @@ keys! {
         "Not a Kafka key. The most of these connections from one address; an IPv6 address counts with its /64. Those above it \
          are closed at once. Where all clients come from one address, such as that of a balancer without PROXY protocol, set \
          it to the same number as `max.unauthenticated.connections`.";
-    PROXY_PROTOCOL = "proxy.protocol", Choice(&["off", "allowed", "required"]), Fixed("off"), Listener, false,
+    PROXY_PROTOCOL = "proxy.protocol", Choice(&["off", "allowed", "required"]), Fixed("off"), Listener, true,
         "Not a Kafka key. Whether connections begin with a header of the PROXY protocol, version 1 or 2, by which a balancer \
          tells the client's address. Logs and limits then go by that address. The header is believed from \
          `proxy.protocol.trusted.addresses` only. `required`: everyone else, and a connection without header, is closed. \
          `allowed`: a trusted address may send one or not, for everyone else it is as if `off`. Headers that name no client, \
          such as those of a balancer's health checks, leave the balancer's own address.";
-    PROXY_PROTOCOL_TRUSTED_ADDRESSES = "proxy.protocol.trusted.addresses", List, Fixed(""), Listener, false,
+    PROXY_PROTOCOL_TRUSTED_ADDRESSES = "proxy.protocol.trusted.addresses", List, Fixed(""), Listener, true,
         "Not a Kafka key. The balancers that may send a PROXY header: addresses and blocks such as `10.0.0.0/8`, separated by \
          commas. Must not be empty unless `proxy.protocol` is off. Whoever can connect from there can claim any address.";
-    CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, false,
+    CONNECTIONS_MAX_IDLE_MS = "connections.max.idle.ms", Long(i64::MIN), Fixed("600000"), Broker, true,
         "Connections without traffic for this many milliseconds are closed. A negative value turns that off.";
-    CONNECTION_MAX_IN_FLIGHT_REQUESTS = "connection.max.in.flight.requests", Int(1), Fixed("1000"), Broker, false,
+    CONNECTION_MAX_IN_FLIGHT_REQUESTS = "connection.max.in.flight.requests", Int(1), Fixed("1000"), Broker, true,
         "Not a Kafka key. The most requests of one connection that wait for their answers; at the limit nothing more is \
          read from it.";
-    SOCKET_REQUEST_MAX_BYTES = "socket.request.max.bytes", Int(1), Fixed("104857600"), Broker, false,
+    SOCKET_REQUEST_MAX_BYTES = "socket.request.max.bytes", Int(1), Fixed("104857600"), Broker, true,
         "The largest request in bytes of an authenticated client.";
     SOCKET_SEND_BUFFER_BYTES = "socket.send.buffer.bytes", Int(-1), Fixed("-1"), Broker, false,
         "The send buffer (SO_SNDBUF) in bytes of clients' sockets; -1 leaves it to the operating system, which grows it as a \
@@ -200,7 +200,7 @@ keys! {
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
         "The mechanism by which this front logs in to the backend. This version speaks PLAIN.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
-        Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, false,
+        Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
         "A JAAS entry whose options `username` and `password` are this front's own login to the backend.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
@@ -209,63 +209,69 @@ keys! {
          `backend.sasl.jaas.config` are not set. Not together with `security.inter.broker.protocol`.";
     SASL_MECHANISM_INTER_BROKER_PROTOCOL = "sasl.mechanism.inter.broker.protocol", Text, Fixed("GSSAPI"), Broker, false,
         "The mechanism towards the backend where `backend.sasl.mechanism` is not set.";
-    BACKEND_CLIENT_ID = "backend.client.id", Text, Fixed("doorkeeper"), Broker, false,
+    BACKEND_CLIENT_ID = "backend.client.id", Text, Fixed("doorkeeper"), Broker, true,
         "The client id of this front's own requests to the backend.";
-    BACKEND_CONNECTION_SETUP_TIMEOUT_MS = "backend.socket.connection.setup.timeout.ms", Long(1), Fixed("10000"), Broker, false,
+    BACKEND_CONNECTION_SETUP_TIMEOUT_MS = "backend.socket.connection.setup.timeout.ms", Long(1), Fixed("10000"), Broker, true,
         "The longest time in milliseconds for a connection to the backend with its login.";
-    BACKEND_METADATA_MAX_AGE_MS = "backend.metadata.max.age.ms", Long(1), Fixed("60000"), Broker, false,
+    BACKEND_METADATA_MAX_AGE_MS = "backend.metadata.max.age.ms", Long(1), Fixed("60000"), Broker, true,
         "How often in milliseconds the backend is asked for its brokers and their API versions.";
-    BACKEND_RECONNECT_BACKOFF_MS = "backend.reconnect.backoff.ms", Long(0), Fixed("50"), Broker, false,
+    BACKEND_RECONNECT_BACKOFF_MS = "backend.reconnect.backoff.ms", Long(0), Fixed("50"), Broker, true,
         "The wait in milliseconds before the first new try to reach a backend broker; it doubles from try to try.";
-    BACKEND_RECONNECT_BACKOFF_MAX_MS = "backend.reconnect.backoff.max.ms", Long(0), Fixed("1000"), Broker, false,
+    BACKEND_RECONNECT_BACKOFF_MAX_MS = "backend.reconnect.backoff.max.ms", Long(0), Fixed("1000"), Broker, true,
         "The longest wait in milliseconds between two tries.";
-    BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, false,
+    BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, true,
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
 }
 "TLS towards the backend" {
-    BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, true,
         "The file with the authorities from which the brokers' certificates must come. Where `backend.security.protocol` is not \
          set, each `backend.ssl.` key that is left out is taken from the listener between brokers, as a broker would; a key store \
          or a trust store is taken from one of the two as a whole.";
-    BACKEND_SSL_TRUSTSTORE_TYPE = "backend.ssl.truststore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.truststore.type`.";
-    BACKEND_SSL_TRUSTSTORE_PASSWORD = "backend.ssl.truststore.password", Password, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_TYPE = "backend.ssl.truststore.type", Text, Fixed("JKS"), Broker, true, "As `ssl.truststore.type`.";
+    BACKEND_SSL_TRUSTSTORE_PASSWORD = "backend.ssl.truststore.password", Password, Unset, Broker, true,
         "As `ssl.truststore.password`.";
-    BACKEND_SSL_TRUSTSTORE_CERTIFICATES = "backend.ssl.truststore.certificates", Password, Unset, Broker, false,
+    BACKEND_SSL_TRUSTSTORE_CERTIFICATES = "backend.ssl.truststore.certificates", Password, Unset, Broker, true,
         "As `ssl.truststore.certificates`.";
-    BACKEND_SSL_CRL_LOCATION = "backend.ssl.crl.location", List, Fixed(""), Broker, false,
+    BACKEND_SSL_CRL_LOCATION = "backend.ssl.crl.location", List, Fixed(""), Broker, true,
         "Not a Kafka key. As `ssl.crl.location`, for the brokers' certificates.";
     BACKEND_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM = "backend.ssl.endpoint.identification.algorithm", Text, Fixed("https"), Broker,
-        false,
+        true,
         "`https`: a broker's certificate must be for the host name that was dialled. Empty leaves that out, with a warning at each \
          start.";
-    BACKEND_SSL_KEYSTORE_LOCATION = "backend.ssl.keystore.location", Text, Unset, Broker, false,
+    BACKEND_SSL_KEYSTORE_LOCATION = "backend.ssl.keystore.location", Text, Unset, Broker, true,
         "The file with this front's own key and certificates, for brokers that ask for them.";
-    BACKEND_SSL_KEYSTORE_TYPE = "backend.ssl.keystore.type", Text, Fixed("JKS"), Broker, false, "As `ssl.keystore.type`.";
-    BACKEND_SSL_KEYSTORE_PASSWORD = "backend.ssl.keystore.password", Password, Unset, Broker, false, "As `ssl.keystore.password`.";
-    BACKEND_SSL_KEY_PASSWORD = "backend.ssl.key.password", Password, Derived("the key store's password"), Broker, false,
+    BACKEND_SSL_KEYSTORE_TYPE = "backend.ssl.keystore.type", Text, Fixed("JKS"), Broker, true, "As `ssl.keystore.type`.";
+    BACKEND_SSL_KEYSTORE_PASSWORD = "backend.ssl.keystore.password", Password, Unset, Broker, true, "As `ssl.keystore.password`.";
+    BACKEND_SSL_KEY_PASSWORD = "backend.ssl.key.password", Password, Derived("the key store's password"), Broker, true,
         "As `ssl.key.password`.";
-    BACKEND_SSL_KEYSTORE_KEY = "backend.ssl.keystore.key", Password, Unset, Broker, false, "As `ssl.keystore.key`.";
-    BACKEND_SSL_KEYSTORE_CERTIFICATE_CHAIN = "backend.ssl.keystore.certificate.chain", Password, Unset, Broker, false,
+    BACKEND_SSL_KEYSTORE_KEY = "backend.ssl.keystore.key", Password, Unset, Broker, true, "As `ssl.keystore.key`.";
+    BACKEND_SSL_KEYSTORE_CERTIFICATE_CHAIN = "backend.ssl.keystore.certificate.chain", Password, Unset, Broker, true,
         "As `ssl.keystore.certificate.chain`.";
-    BACKEND_SSL_ENABLED_PROTOCOLS = "backend.ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Broker, false,
+    BACKEND_SSL_ENABLED_PROTOCOLS = "backend.ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Broker, true,
         "As `ssl.enabled.protocols`.";
-    BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, false, "As `ssl.cipher.suites`.";
-    BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, false, "As `ssl.protocol`.";
+    BACKEND_SSL_CIPHER_SUITES = "backend.ssl.cipher.suites", List, Fixed(""), Broker, true, "As `ssl.cipher.suites`.";
+    BACKEND_SSL_PROTOCOL = "backend.ssl.protocol", Choice(TLS_PROTOCOLS), Fixed("TLSv1.3"), Broker, true, "As `ssl.protocol`.";
     BACKEND_SSL_ENGINE_FACTORY_CLASS = "backend.ssl.engine.factory.class", Text, Unset, Broker, false,
         "As `ssl.engine.factory.class`: must not be set.";
-    BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, false, "Without effect, with a warning.";
-    BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, false,
+    BACKEND_SSL_PROVIDER = "backend.ssl.provider", Text, Unset, Broker, true, "Without effect, with a warning.";
+    BACKEND_SSL_SECURE_RANDOM_IMPLEMENTATION = "backend.ssl.secure.random.implementation", Text, Unset, Broker, true,
         "Without effect, with a warning.";
-    BACKEND_SSL_KEYMANAGER_ALGORITHM = "backend.ssl.keymanager.algorithm", Text, Unset, Broker, false,
+    BACKEND_SSL_KEYMANAGER_ALGORITHM = "backend.ssl.keymanager.algorithm", Text, Unset, Broker, true,
         "Without effect, with a warning.";
-    BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, false,
+    BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, true,
         "Without effect, with a warning.";
 }
 "Process" {
     WORKER_THREADS = "worker.threads", Int(1), Derived("the number of processors that the process may use"), Broker, false,
         "Not a Kafka key. Threads that serve connections.";
-    SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, false,
+    SHUTDOWN_TIMEOUT_MS = "shutdown.timeout.ms", Long(0), Fixed("30000"), Broker, true,
         "Not a Kafka key. How long in milliseconds a stop waits for requests in flight.";
+}
+"Reload" {
+    TLS_RELOAD_INTERVAL_MS = "tls.reload.interval.ms", Long(0), Fixed("1000"), Broker, true,
+        "Not a Kafka key. How often in milliseconds the files of key stores, trust stores and revocation lists are looked at. A \
+         good change serves all new handshakes once two looks have seen the same; a bad one is refused, and the old stays. 0 \
+         turns that off: then only SIGHUP reads the files again.";
 }
 "Metrics and health" {
     METRICS_LISTENERS = "metrics.listeners", List, Unset, Broker, false,
@@ -274,24 +280,24 @@ keys! {
          it may ask, so choose an address that clients do not reach. Without it there is no such endpoint.";
 }
 "Config providers" {
-    CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, false,
+    CONFIG_PROVIDERS = "config.providers", List, Unset, Broker, true,
         "Names of config providers, separated by commas without blanks. A value may then contain `${name:key}` or \
          `${name:path:key}`. A placeholder that cannot be resolved stays as it is, with a warning; a file that cannot be \
          read is an error.";
-    CONFIG_PROVIDERS_CLASS = "config.providers.<name>.class", Text, Unset, Broker, false,
+    CONFIG_PROVIDERS_CLASS = "config.providers.<name>.class", Text, Unset, Broker, true,
         "`org.apache.kafka.common.config.provider.FileConfigProvider` for `${name:/a/file.properties:key}` (UTF-8), \
          `...DirectoryConfigProvider` for `${name:/a/directory:file}`, or `...EnvVarConfigProvider` for `${name:VARIABLE}`. \
          A provider without class is skipped.";
-    CONFIG_PROVIDERS_ALLOWED_PATHS = "config.providers.<name>.param.allowed.paths", List, Unset, Broker, false,
+    CONFIG_PROVIDERS_ALLOWED_PATHS = "config.providers.<name>.param.allowed.paths", List, Unset, Broker, true,
         "Absolute paths that exist, separated by commas: all that a file or directory provider may read.";
-    CONFIG_PROVIDERS_ALLOWLIST_PATTERN = "config.providers.<name>.param.allowlist.pattern", Text, Fixed(".*"), Broker, false,
+    CONFIG_PROVIDERS_ALLOWLIST_PATTERN = "config.providers.<name>.param.allowlist.pattern", Text, Fixed(".*"), Broker, true,
         "A regular expression that the whole name of an environment variable must match.";
 }
 "Recognised, but without effect" {
     PRINCIPAL_BUILDER_CLASS = "principal.builder.class", Choice(&["org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"]),
-        Fixed("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Listener, false,
+        Fixed("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Listener, true,
         "A principal builder of your own would name clients otherwise than this front does, so only Kafka's is accepted.";
-    QUEUED_MAX_REQUEST_BYTES = "queued.max.request.bytes", Long(i64::MIN), Fixed("-1"), Broker, false,
+    QUEUED_MAX_REQUEST_BYTES = "queued.max.request.bytes", Long(i64::MIN), Fixed("-1"), Broker, true,
         "Nothing is queued here, a connection that waits is not read; only checked against `socket.request.max.bytes`.";
 }
 }

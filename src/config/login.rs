@@ -19,11 +19,17 @@ struct StaticFile {
     /// What the file is called in messages.
     shown: String,
     content: Option<JaasFile>,
+    bytes: Option<Secret>,
 }
 
 impl Logins {
     pub fn new(kafka_opts: Option<&str>) -> Self {
         Self { system: SystemProperties::from_kafka_opts(kafka_opts.unwrap_or_default()), file: None }
+    }
+
+    /// The static file as it was read, if it was.
+    pub fn into_content(self) -> Option<Secret> {
+        self.file?.bytes
     }
 
     /// The context of `mechanism` on `listener`; what is wrong or missing is reported.
@@ -93,12 +99,15 @@ impl Logins {
         let path = path.strip_prefix('=').unwrap_or(path);
         let path = path.strip_prefix("file://").or_else(|| path.strip_prefix("file:")).unwrap_or(path);
         let shown = if is_substituted { "[hidden]" } else { path };
-        let mut content = None;
+        let (mut content, mut bytes) = (None, None);
         if !path.is_empty() {
             let read = fs::read(path).map(Secret::new).map_err(|e| format!("{shown} cannot be read: {e}"));
-            let parsed = read.and_then(|bytes| {
-                let text = String::from_utf8_lossy(bytes.expose());
-                jaas::parse_file(&text, &self.system).map_err(|e| format!("{shown} is no JAAS configuration: {e}"))
+            let parsed = read.and_then(|read| {
+                let text = String::from_utf8_lossy(read.expose());
+                let parsed = jaas::parse_file(&text, &self.system);
+                let parsed = parsed.map_err(|e| format!("{shown} is no JAAS configuration: {e}"));
+                bytes = Some(read.clone());
+                parsed
             });
             match parsed {
                 Ok(file) => content = Some(file),
@@ -108,6 +117,6 @@ impl Logins {
                 }
             }
         }
-        self.file = Some(StaticFile { shown: shown.into(), content });
+        self.file = Some(StaticFile { shown: shown.into(), content, bytes });
     }
 }

@@ -6,6 +6,7 @@
 
 mod address_block;
 mod backend;
+mod changes;
 mod docs;
 mod endpoints;
 mod error;
@@ -33,6 +34,7 @@ use std::fs;
 use std::path::Path;
 
 pub use address_block::AddressBlock;
+pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
@@ -54,6 +56,8 @@ pub struct Loaded {
     pub config: ServerConfig,
     /// One line each: keys without effect, placeholders left as they are. They contain no values.
     pub warnings: Vec<String>,
+    /// Where it came from, for [`changes`].
+    pub origins: Origins,
 }
 
 /// Loads `file`, a `server.properties` as Kafka reads it.
@@ -84,8 +88,9 @@ fn load_bytes(
     let (mut warnings, mut errors) = (Vec::new(), Vec::new());
     providers::resolve(&mut settings, environment, &mut warnings, &mut errors);
 
+    let mut logins = Logins::new(environment("KAFKA_OPTS").as_deref());
     let mut reader = Reader { settings: &settings, errors, warnings };
-    let config = build(&mut reader, environment("KAFKA_OPTS").as_deref());
+    let config = build(&mut reader, &mut logins);
     let Reader { mut errors, warnings, .. } = reader;
     let mut told = Vec::new();
     errors.retain(|error| {
@@ -96,20 +101,19 @@ fn load_bytes(
         is_new
     });
     match config {
-        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings }),
+        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings, origins: Origins::new(settings, logins) }),
         _ => Err(ConfigErrors(errors)),
     }
 }
 
 /// `None` only if something was reported.
-fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConfig> {
-    let mut logins = Logins::new(kafka_opts);
+fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
     let map = endpoints::read_protocol_map(reader);
     let endpoints = endpoints::read_endpoints(reader, &map);
-    let backend = backend::build(reader, &mut logins, &map, &endpoints);
+    let backend = backend::build(reader, logins, &map, &endpoints);
     let backend_has_tls = backend.as_ref().is_some_and(|backend| backend.security.tls.is_some());
     unused::warn(reader, &endpoints, backend_has_tls);
-    let listeners = listeners::build(reader, &mut logins, endpoints);
+    let listeners = listeners::build(reader, logins, endpoints);
     let limits = limits::connection_limits(reader);
     let socket = limits::socket_options(reader);
     limits::check_pairs(reader);
@@ -127,6 +131,7 @@ fn build(reader: &mut Reader<'_>, kafka_opts: Option<&str>) -> Option<ServerConf
         max_in_flight_requests: reader.unsigned(&keys::CONNECTION_MAX_IN_FLIGHT_REQUESTS),
         socket,
         shutdown_timeout: reader.millis(&keys::SHUTDOWN_TIMEOUT_MS).unwrap_or_default(),
+        tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
         metrics_listeners: metrics::listeners(reader),
     })

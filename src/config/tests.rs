@@ -59,7 +59,7 @@ const SASL: &str = "listeners=SASL_PLAINTEXT://127.0.0.1:9192\n\
 
 #[test]
 fn a_sasl_listener_loads_with_kafkas_defaults() {
-    let Loaded { config, warnings } = good(SASL);
+    let Loaded { config, warnings, .. } = good(SASL);
     assert_eq!(warnings, [""; 0]);
     let [listener] = &config.listeners[..] else { panic!("{:?}", config.listeners) };
     assert_eq!(listener.name.as_str(), "SASL_PLAINTEXT");
@@ -123,6 +123,7 @@ fn all_errors_are_told_with_key_origin_and_expectation() {
 
 mod anything;
 mod backend;
+mod changes;
 mod files;
 mod listeners;
 mod login;

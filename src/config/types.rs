@@ -134,6 +134,8 @@ pub struct ServerConfig {
     pub socket: SocketOptions,
     /// `shutdown.timeout.ms`.
     pub shutdown_timeout: Duration,
+    /// Ours: how often the files of TLS are looked at; zero for never.
+    pub tls_reload_interval: Duration,
     /// Ours: threads that serve connections.
     pub worker_threads: usize,
     /// Ours, `metrics.listeners`: where metrics and health are asked for by HTTP. An empty host means all interfaces.

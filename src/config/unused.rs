@@ -151,7 +151,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
     Some(why_plain_key_unused(key))
 }
 
-fn is_mechanism_key(key: &str) -> bool {
+pub(super) fn is_mechanism_key(key: &str) -> bool {
     key.starts_with("sasl.") || key == "connections.max.reauth.ms"
 }
 

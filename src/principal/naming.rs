@@ -93,7 +93,7 @@ pub enum NamingError {
     #[error("the {0} of the client certificate has other characters than printable ASCII")]
     NotPlain(NameKind),
     /// There is nothing that could be a name: an empty subject, or a rule that leaves nothing over.
-    #[error("the name of the client is empty")]
+    #[error("the name of the client is empty; ssl.principal.source can take it from an alternative name")]
     Empty,
     /// A rule's replacement has put a NUL into it.
     #[error("the name of the client has a NUL")]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use x509_cert::der::asn1::AnyRef;
-use x509_cert::der::{self, Decode, Encode, Reader, SliceReader, Tag, Tagged};
+use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 
 use super::certificate::sequence;
 
@@ -42,6 +42,9 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("0.9.2342.19200300.100.1.1", "UID"),
 ];
 
+const UNIVERSAL_STRING: u8 = 0x1c;
+const OCTET_STRING: u8 = 0x04;
+
 /// Prints the content of an RDNSequence.
 pub(super) fn print(rdn_sequence: &[u8]) -> Result<String, SubjectError> {
     let mut names = Vec::new();
@@ -71,18 +74,25 @@ fn relative_name(set: &[u8], text: &mut String) -> Result<(), SubjectError> {
     while !reader.is_finished() {
         text.push_str(separator);
         separator = "+";
-        let mut attribute = SliceReader::new(sequence(&mut reader)?)?;
+        let content = sequence(&mut reader)?;
+        let mut attribute = SliceReader::new(content)?;
         let kind = AnyRef::decode(&mut attribute)?;
         kind.tag().assert_eq(Tag::ObjectIdentifier)?;
         let kind = dotted(kind.value()).ok_or(SubjectError::Malformed)?;
-        let value = AnyRef::decode(&mut attribute)?;
-        attribute.finish()?;
+        let behind_type = &content[content.len() - usize::try_from(attribute.remaining_len())?..];
         let keyword = KEYWORDS.iter().find(|(known, _)| *known == kind).map(|(_, keyword)| *keyword);
         text.push_str(keyword.unwrap_or(&kind));
         text.push('=');
+        if behind_type.first() == Some(&UNIVERSAL_STRING) {
+            // The crate does not know this type. Java prints it in hex; its length is checked as that of another.
+            AnyRef::from_der(&[&[OCTET_STRING], &behind_type[1..]].concat())?;
+            hex(behind_type, text);
+            continue;
+        }
+        let value = AnyRef::from_der(behind_type)?;
         match decoded(value)?.filter(|_| keyword.is_some()) {
             Some(value) => escape(&value, text)?,
-            None => hex(value, text)?,
+            None => hex(behind_type, text),
         }
     }
     Ok(())
@@ -116,8 +126,8 @@ fn dotted(content: &[u8]) -> Option<String> {
 
 /// The text of a string type that Java prints as text; `None` for all other types.
 ///
-/// The character sets are those of Java since its 2025 updates. Before them it read every type as UTF-8, so that different
-/// names had the same text.
+/// The character sets are those of newer Javas (25.0.3). Older ones (17.0.15) read every type as UTF-8, so that different names
+/// have the same text.
 fn decoded(value: AnyRef<'_>) -> Result<Option<Cow<'_, str>>, SubjectError> {
     let bytes = value.value();
     Ok(Some(match value.tag() {
@@ -158,10 +168,9 @@ fn escape(value: &str, text: &mut String) -> Result<(), SubjectError> {
 }
 
 /// `#` and the whole value in DER.
-fn hex(value: AnyRef<'_>, text: &mut String) -> Result<(), SubjectError> {
+fn hex(value: &[u8], text: &mut String) {
     text.push('#');
-    for byte in value.to_der()? {
+    for byte in value {
         let _ = write!(text, "{byte:02x}");
     }
-    Ok(())
 }

@@ -22,8 +22,10 @@ pub enum CloseReason {
     BackendUnavailable(ConnectError),
     /// No bytes for `connections.max.idle.ms`.
     Idle,
-    /// The front is being stopped.
+    /// The front is being stopped, or the listener was removed.
     Shutdown,
+    /// The same, and what was in flight took longer than `shutdown.timeout.ms`.
+    DrainTimedOut,
     /// A request of more than `socket.request.max.bytes`, or of a negative size.
     RequestTooLarge,
     /// The client, whose listener asks for no login, does not speak Kafka but something else that we recognise.
@@ -67,6 +69,7 @@ impl CloseReason {
         "backend unavailable",
         "idle",
         "shutdown",
+        "drain timed out",
         "request too large",
         "http_on_kafka_port",
         "tls_on_plaintext_port",
@@ -90,6 +93,7 @@ impl CloseReason {
             Self::BackendUnavailable(_) => "backend unavailable",
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
+            Self::DrainTimedOut => "drain timed out",
             Self::RequestTooLarge => "request too large",
             Self::OtherProtocol(protocol) => protocol.as_str(),
             Self::MalformedRequest => "malformed request",
@@ -132,7 +136,8 @@ mod tests {
             CloseReason::BackendIo(_) => Some(CloseReason::BackendUnavailable(ConnectError::UnknownNode(1))),
             CloseReason::BackendUnavailable(_) => Some(CloseReason::Idle),
             CloseReason::Idle => Some(CloseReason::Shutdown),
-            CloseReason::Shutdown => Some(CloseReason::RequestTooLarge),
+            CloseReason::Shutdown => Some(CloseReason::DrainTimedOut),
+            CloseReason::DrainTimedOut => Some(CloseReason::RequestTooLarge),
             CloseReason::RequestTooLarge => Some(CloseReason::OtherProtocol(Http)),
             CloseReason::OtherProtocol(Http) => Some(CloseReason::OtherProtocol(Tls)),
             CloseReason::OtherProtocol(Tls) => Some(CloseReason::OtherProtocol(Ssh)),

@@ -52,6 +52,8 @@ pub struct RelayRules {
     pub max_rewritten_response: u32,
     /// `connections.max.idle.ms`; `None` for never.
     pub max_idle: Option<Duration>,
+    /// `shutdown.timeout.ms`: how long a drain waits for what is in flight.
+    pub drain_limit: Duration,
 }
 
 /// How a relayed connection ended.
@@ -118,7 +120,7 @@ impl Relay {
     }
 
     /// Relays until one side ends, a frame is bad, the connection is idle for too long, or `drain` is cancelled and what was in
-    /// flight then is done. What it moves is counted in `traffic`.
+    /// flight then is done or has taken too long. What it moves is counted in `traffic`.
     pub async fn run(mut self, drain: &CancellationToken, mut traffic: ConnectionTraffic) -> Relayed {
         let reason = {
             let relay = &mut self;
@@ -126,10 +128,14 @@ impl Relay {
             let never = Instant::now() + Duration::from_secs(86400 * 365);
             let idle_at = |relay: &Self, since: Instant| relay.idle_limit().map_or(never, |limit| since + limit);
             let mut last_active = Instant::now();
+            let mut cut_off = never;
             let mut idle = pin!(sleep_until(idle_at(relay, last_active)));
             poll_fn(|cx| {
                 if !relay.draining && drained.as_mut().poll(cx).is_ready() {
                     relay.draining = true;
+                    cut_off = Instant::now() + relay.rules.drain_limit;
+                    let next = idle.deadline().min(cut_off);
+                    idle.as_mut().reset(next);
                 }
                 let was_half_closed = relay.requests.eof;
                 let (moved, end) = relay.pump(cx);
@@ -141,17 +147,20 @@ impl Relay {
                     last_active = Instant::now();
                 }
                 if relay.requests.eof && !was_half_closed {
-                    idle.as_mut().reset(last_active + HALF_CLOSED_LIMIT);
+                    idle.as_mut().reset(cut_off.min(last_active + HALF_CLOSED_LIMIT));
                 }
                 // The timer is not moved at each byte; when it fires, the time of the last byte decides.
                 while idle.as_mut().poll(cx).is_ready() {
+                    if cut_off <= Instant::now() {
+                        return Poll::Ready(CloseReason::DrainTimedOut);
+                    }
                     let end = idle_at(relay, last_active);
                     let waits_for_the_backend = !relay.in_flight.is_empty() && !relay.requests.eof;
                     if end <= Instant::now() && !waits_for_the_backend {
                         return Poll::Ready(CloseReason::Idle);
                     }
                     let next = end.max(Instant::now() + Duration::from_secs(1));
-                    idle.as_mut().reset(next);
+                    idle.as_mut().reset(next.min(cut_off));
                 }
                 Poll::Pending
             })

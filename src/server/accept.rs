@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,21 +20,26 @@ use crate::sasl::Peer;
 #[derive(Clone)]
 pub(super) struct Rules {
     pub(super) listener: ListenerName,
-    pub(super) context: Arc<ListenerContext>,
+    /// What the next connection is served by; a reload puts another one in.
+    pub(super) context: Arc<ArcSwap<ListenerContext>>,
+    /// Cancelled when the listener is closed.
+    pub(super) stop: CancellationToken,
 }
 
 impl Rules {
     /// A connection that is closed before it is served.
     fn refuse(&self, peer: &Peer, closed: &Closed) {
-        closed.log(peer, self.context.security_protocol, &self.context.failures);
+        let context = self.context.load();
+        closed.log(peer, context.security_protocol, &context.failures);
     }
 }
 
 /// After a failed accept, such as without file descriptors, the next try waits so long instead of spinning.
 const FAILURE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts on one port until `stop`.
-pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: &CancellationToken) -> io::Result<()> {
+/// Accepts on one port until the listener is closed.
+pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement) -> io::Result<()> {
+    let (stop, metrics) = (&rules.stop, rules.context.load().metrics.clone());
     let socket = TcpListener::from_std(port.socket)?;
     let mut failing = false;
     loop {
@@ -46,7 +52,7 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                 if std::mem::take(&mut failing) {
                     tracing::info!(listener = %rules.listener, "accepting again");
                 }
-                let context = &rules.context;
+                let context = rules.context.load_full();
                 context.metrics.accepted();
                 let peer = Peer { address, listener: rules.listener.clone() };
                 let ip = match &context.proxy_protocol {
@@ -77,11 +83,11 @@ pub(super) async fn run(port: Port, rules: &Rules, placement: &Placement, stop: 
                     }
                 };
                 let accepted = Accepted { stream, peer, target: port.target, at: Instant::now(), permit };
-                placement.place(accepted, rules.context.clone()).await;
+                placement.place(accepted, rules.context.load_full()).await;
             }
             Err(error) => {
                 // One client that left its queue is nothing; a lack of resources is said once.
-                rules.context.metrics.accept_failed();
+                metrics.accept_failed();
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::error!(listener = %rules.listener, %error, "cannot accept; trying again");

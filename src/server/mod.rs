@@ -2,33 +2,41 @@
 //!
 //! Connections are served by worker threads, each with a runtime of its own: a connection stays on one thread for its whole life,
 //! so that its two sockets wake one task and nothing that it touches is locked. The main thread keeps the topology, hears the
-//! signals and waits for the end.
+//! signals, reloads ([`reload`]) and waits for the end.
 
 mod accept;
+mod certificates;
+mod files;
+mod listeners;
+mod parts;
 mod placement;
+mod reload;
+mod signals;
+mod watch;
+mod without_port;
 mod workers;
 
-use std::collections::HashSet;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::{BrokerWatcher, Topology};
-use crate::config::{ListenerConfig, ServerConfig};
-use crate::connection::ListenerContext;
-use crate::listener::limits::UNLIMITED;
-use crate::listener::{Addresses, BindError, ConnectionLimiter, ListenerLimits, bind};
-use crate::observe::{Endpoint, EndpointError, FailureLog, Health, Metrics};
-use crate::relay::{RelayRules, api_table};
+use crate::backend::Topology;
+use crate::config::{ConfigErrors, Loaded, ServerConfig};
+use crate::listener::{BindError, ConnectionLimiter};
+use crate::observe::{Endpoint, EndpointError, Health, Metrics};
+use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
-use crate::sasl::{FailureDelays, GateRules, Registry, RegistryError};
-use crate::tls::{ClientTls, ServerTls, TlsError};
+use crate::sasl::{FailureDelays, Registry, RegistryError};
+use crate::tls::{ClientTls, TlsError};
+
+use listeners::{Bound, Common, Running, limit_of};
+use signals::{Asked, Signals};
+use watch::Watcher;
+use without_port::BrokersWithoutPort;
+use workers::Workers;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,18 +67,21 @@ pub enum Ended {
     Killed,
 }
 
-/// Serves until a signal ends it: SIGTERM or SIGINT, the second of which ends it at once. SIGUSR1 writes the counters to the log.
-pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartError> {
+/// Reads the configuration once more, from where it was read for the start.
+pub type Source = dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync;
+
+/// Serves until a signal ends it: SIGTERM or SIGINT, the second of which ends it at once. SIGHUP reloads the configuration from
+/// `source`, SIGUSR1 writes the counters to the log.
+pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<Ended, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let server = Server::start(config, registry).await?;
-        let metrics = server.metrics.clone();
-        signals.wait(&metrics).await;
+        let mut server = Server::start(loaded, registry).await?;
+        serve(&mut server, &mut signals, &source, registry).await;
         tracing::info!("stopping: no new connections; what is in flight is finished");
         tokio::select! {
             () = server.stop() => Ok(Ended::Stopped),
-            () = signals.wait(&metrics) => {
+            () = signals.stop() => {
                 tracing::warn!("stopped at once by a second signal");
                 Ok(Ended::Killed)
             }
@@ -78,216 +89,125 @@ pub fn run(config: ServerConfig, registry: &Registry) -> Result<Ended, StartErro
     })
 }
 
+/// Does what signals ask until one asks to stop.
+async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>, registry: &Registry) {
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            changes = server.watcher.next() => {
+                server.change_certificates(changes);
+                continue;
+            }
+        };
+        match asked {
+            Asked::Stop => return,
+            Asked::Counters => tracing::info!(metrics = %server.common.metrics.render(), "SIGUSR1: counters"),
+            // Nothing has taken effect while it can still be given up.
+            Asked::Reload => tokio::select! {
+                () = server.reload(source, registry) => {}
+                () = signals.stop() => return,
+            },
+        }
+    }
+}
+
 /// Builds what can be built without serving: the mechanisms and the TLS of each listener, and the TLS towards the backend. What
 /// `doorkeeper check` adds to loading the file. Gives the warnings, one line each.
 pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut warnings = Vec::new();
-        for listener in &config.listeners {
-            build_gate(config, listener, registry, &Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES))).await?;
-            warnings.extend(load_tls(listener)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
-        }
-        warnings.extend(load_backend_tls(config)?.map(|tls| tls.warnings().to_vec()).unwrap_or_default());
-        Ok(warnings)
-    })
+    let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
+    runtime.block_on(parts::build(config, registry, &failure_delays)).map(|parts| parts.warnings)
 }
 
 struct Server {
-    metrics: Arc<Metrics>,
-    shutdown_timeout: Duration,
-    stop_accepting: CancellationToken,
-    drain: CancellationToken,
+    /// What runs now.
+    loaded: Loaded,
+    common: Common,
+    listeners: Vec<Running>,
+    failure_delays: Arc<FailureDelays>,
+    without_port: Arc<BrokersWithoutPort>,
     connections: TaskTracker,
-    workers: Vec<JoinHandle<()>>,
+    workers: Workers,
+    watcher: Watcher,
+    /// TLS towards the backend, where it has it.
+    backend_tls: Option<Arc<ArcSwap<ClientTls>>>,
+    /// Acceptors of listeners that were removed: their ports are free when they have ended.
+    closing: Vec<TaskTracker>,
 }
 
 impl Server {
-    async fn start(config: ServerConfig, registry: &Registry) -> Result<Self, StartError> {
+    async fn start(loaded: Loaded, registry: &Registry) -> Result<Self, StartError> {
         raise_open_files();
-        let metrics = Arc::new(Metrics::default());
-        let (stop_accepting, drain) = (CancellationToken::new(), CancellationToken::new());
+        let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-        let failures = Arc::new(FailureLog::default());
-        let relay = Arc::new(RelayRules {
-            max_in_flight: config.max_in_flight_requests,
-            max_request_size: config.socket_request_max_bytes,
-            max_rewritten_response: config.backend.rewritten_response_max_bytes,
-            max_idle: config.connections_max_idle,
-        });
+        let parts = parts::build(config, registry, &failure_delays).await?;
+        parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let bound: Vec<Bound> =
+            config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
         let endpoint = Endpoint::bind(&config.metrics_listeners)?;
-        let mut bound = Vec::new();
-        for listener in &config.listeners {
-            let gate = build_gate(&config, listener, registry, &failure_delays).await?;
-            let tls = load_tls(listener)?.map(to_be_replaced);
-            let (ports, addresses) = bind(listener, &config.socket)?;
-            bound.push((listener, gate, tls, ports, Arc::new(addresses)));
-        }
-        let backend_tls = load_backend_tls(&config)?.map(to_be_replaced);
-        let watcher = BrokersWithoutPort::new(bound.iter().map(|(.., addresses)| addresses.clone()));
+        let metrics = Arc::new(Metrics::default());
+        let without_port = Arc::new(BrokersWithoutPort::default());
+        let watcher = Box::new(without_port.clone());
+        let backend_tls = parts.backend_tls.map(|tls| Arc::new(ArcSwap::new(tls)));
         let topology =
-            Arc::new(Topology::new(config.backend.clone(), backend_tls, api_table::offered, Box::new(watcher)));
+            Arc::new(Topology::new(config.backend.clone(), backend_tls.clone(), api_table::offered, watcher));
         metrics.watch_backend(topology.clone());
-        metrics.set_max_connections(Some(config.limits.max_connections).filter(|limit| *limit < UNLIMITED));
-        let limiter = ConnectionLimiter::new(&config.limits);
-
-        let mut ports = Vec::new();
-        for (listener, gate, tls, listener_ports, addresses) in bound {
-            tracing::info!(
-                listener = %listener.name, protocol = %listener.security_protocol, host = %listener.bind.host, port = listener.bind.port,
-                advertised = %format_args!("{}:{}", addresses.bootstrap().0, addresses.bootstrap().1), node_ports = listener_ports.len() - 1,
-                "listening"
-            );
-            let counted = metrics.listener(listener.name.as_str());
-            counted.enable_mechanisms(gate.iter().flat_map(|gate| gate.mechanisms.names()));
-            counted.set_max_connections(listener.max_connections.filter(|limit| *limit < UNLIMITED));
-            counted.set_max_unauthenticated_connections(listener.max_unauthenticated_connections);
-            counted.set_addresses(addresses.clone());
-            let context = Arc::new(ListenerContext {
-                security_protocol: listener.security_protocol,
-                addresses,
-                tls,
-                naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
-                limiter: limiter.listener(&ListenerLimits::from(listener)),
-                proxy_protocol: listener.proxy_protocol.clone(),
-                gate,
-                relay: relay.clone(),
-                authentication_timeout: config.authentication_timeout,
-                topology: topology.clone(),
-                metrics: counted,
-                failures: failures.clone(),
-                drain: drain.clone(),
-            });
-            let rules = accept::Rules { listener: listener.name.clone(), context };
-            ports.extend(listener_ports.into_iter().map(|port| (port, rules.clone())));
-        }
-
+        metrics.set_max_connections(limit_of(config.limits.max_connections));
+        let common = Common {
+            metrics,
+            topology,
+            limiter: ConnectionLimiter::new(&config.limits),
+            failures: Arc::default(),
+            stop: CancellationToken::new(),
+            drain: CancellationToken::new(),
+        };
         let connections = TaskTracker::new();
-        let workers = workers::start(config.worker_threads, ports, &stop_accepting, &connections, &metrics)?;
-        let asking = topology.clone();
-        let until = drain.clone();
+        let mut workers = Workers::start(config.worker_threads, &common.stop, &connections, &common.metrics)?;
+        let mut listeners = Vec::new();
+        for ((listener, parts_of), bound) in config.listeners.iter().zip(parts.listeners).zip(bound) {
+            listeners.push(Running::start(bound, listener, parts_of, (config, &parts.relay), &common, &mut workers));
+        }
+        without_port.follow(listeners.iter().map(|listener| listener.addresses().clone()).collect());
+
+        let (asking, until) = (common.topology.clone(), common.drain.clone());
         tokio::spawn(async move { asking.run(until).await });
         for address in endpoint.addresses() {
             tracing::info!(%address, "metrics and health");
         }
-        endpoint.serve(&Arc::new(Health::new(metrics.clone(), topology)));
-        let until = drain.clone();
+        endpoint.serve(&Arc::new(Health::new(common.metrics.clone(), common.topology.clone())));
+        let (failures, until) = (common.failures.clone(), common.drain.clone());
         tokio::spawn(async move { failures.run(until).await });
         tracing::info!("ready");
-        let shutdown_timeout = config.shutdown_timeout;
-        Ok(Self { metrics, shutdown_timeout, stop_accepting, drain, connections, workers })
+        parts.watch.materials().for_each(|material| material.tell_metrics(&common.metrics));
+        let (watcher, closing) = (Watcher::new(parts.watch), Vec::new());
+        Ok(Self {
+            loaded,
+            common,
+            listeners,
+            failure_delays,
+            without_port,
+            connections,
+            workers,
+            watcher,
+            backend_tls,
+            closing,
+        })
     }
 
     /// Stops accepting, lets each connection finish what is in flight, and waits for that for `shutdown.timeout.ms`.
     async fn stop(self) {
-        self.metrics.drain();
-        self.stop_accepting.cancel();
-        self.drain.cancel();
+        self.common.metrics.drain();
+        self.common.stop.cancel();
+        self.common.drain.cancel();
         self.connections.close();
-        if tokio::time::timeout(self.shutdown_timeout, self.connections.wait()).await.is_err() {
+        let limit = self.loaded.config.shutdown_timeout;
+        if tokio::time::timeout(limit, self.connections.wait()).await.is_err() {
             tracing::warn!(connections = self.connections.len(), "shutdown.timeout.ms is over; the rest is cut off");
             return;
         }
-        for worker in self.workers {
-            // A worker that panicked has said so already.
-            let _ = worker.join();
-        }
+        self.workers.join();
         tracing::info!("stopped");
-    }
-}
-
-/// The TLS of a listener whose security protocol has it. Reads files: at the start only, when nobody is served yet.
-fn load_tls(listener: &ListenerConfig) -> Result<Option<ServerTls>, TlsError> {
-    let tls = listener.tls.as_ref().map(ServerTls::load).transpose()?;
-    tls.iter().flat_map(ServerTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
-    Ok(tls)
-}
-
-/// The TLS towards the backend, if its security protocol has it.
-fn load_backend_tls(config: &ServerConfig) -> Result<Option<ClientTls>, TlsError> {
-    let tls = config.backend.security.tls.as_ref().map(ClientTls::load).transpose()?;
-    tls.iter().flat_map(ClientTls::warnings).for_each(|warning| tracing::warn!("{warning}"));
-    Ok(tls)
-}
-
-/// Shared by the threads, and replaced as a whole when certificates change.
-fn to_be_replaced<T>(tls: T) -> Arc<ArcSwap<T>> {
-    Arc::new(ArcSwap::from_pointee(tls))
-}
-
-async fn build_gate(
-    config: &ServerConfig,
-    listener: &ListenerConfig,
-    registry: &Registry,
-    failure_delays: &Arc<FailureDelays>,
-) -> Result<Option<GateRules>, StartError> {
-    let Some(sasl) = &listener.sasl else { return Ok(None) };
-    let mechanisms = registry.build(sasl, &listener.name).await?;
-    Ok(Some(GateRules {
-        mechanisms: Arc::new(mechanisms),
-        max_receive_size: sasl.max_receive_size,
-        failure_delay: config.failed_authentication_delay,
-        failure_delays: failure_delays.clone(),
-        deadline: tokio::time::Instant::now(),
-    }))
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-    user1: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-            user1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    /// Waits for one that ends the server.
-    async fn wait(&mut self, metrics: &Metrics) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => tracing::warn!("SIGHUP: this version does not reload its configuration"),
-                _ = self.user1.recv() => tracing::info!(metrics = %metrics.render(), "SIGUSR1: counters"),
-            }
-        }
-    }
-}
-
-/// Warns, once each, of brokers that clients of a listener cannot reach.
-#[derive(Debug)]
-struct BrokersWithoutPort {
-    listeners: Vec<Arc<Addresses>>,
-    warned: Mutex<HashSet<(usize, i32)>>,
-}
-
-impl BrokersWithoutPort {
-    fn new(listeners: impl Iterator<Item = Arc<Addresses>>) -> Self {
-        Self { listeners: listeners.collect(), warned: Mutex::default() }
-    }
-}
-
-impl BrokerWatcher for BrokersWithoutPort {
-    fn broker_known(&self, node_id: i32) {
-        for (at, addresses) in self.listeners.iter().enumerate().filter(|(_, a)| !a.has_node(node_id)) {
-            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-            if warned.insert((at, node_id)) {
-                tracing::error!(
-                    listener = %addresses.listener(), node_id,
-                    "broker {node_id} is out of reach for clients of this listener: its node id lies outside \
-                     listener.name.<listener>.node.id.ranges; partitions that it leads cannot be used until the ranges include it"
-                );
-            }
-        }
     }
 }
 

@@ -12,8 +12,8 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 
 use super::error::TlsError;
 use super::identity::Identity;
-use super::material::{Material, Place, now};
-use super::{CertificateInfo, Store, certificate, suites, trust};
+use super::material::{Material, Place};
+use super::{CertificateInfo, certificate, suites, trust};
 use crate::config::{ClientAuth, KeystoreConfig, ListenerTlsConfig};
 
 /// TLS of one listener, as its files were when they were read.
@@ -64,14 +64,10 @@ impl ServerTls {
     }
 
     /// Whether this one may take the place of `old` while the server runs: Kafka's rules for a key store that is replaced, less what
-    /// `ssl.allow.dn.changes` and `ssl.allow.san.changes` leave out, and no certificate that has expired.
+    /// `ssl.allow.dn.changes` and `ssl.allow.san.changes` leave out. Whether it is valid today is not asked here.
     pub fn may_replace(&self, old: &Self) -> Result<(), TlsError> {
         let (ours, theirs): (Vec<_>, Vec<_>) = (self.identity.leaves().collect(), old.identity.leaves().collect());
         let place = keystore_place(&self.settings);
-        let infos = ours.iter().filter_map(|der| certificate::info(der, Store::Keystore));
-        if let Some(expired) = infos.into_iter().find(|info| info.not_after < now()) {
-            return Err(self.material.error(&place, format!("the new certificate of {} has expired", expired.subject)));
-        }
         if !self.settings.allow_dn_changes {
             if ours.len() != theirs.len() {
                 return Err(self

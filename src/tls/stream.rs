@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 use super::record::{
     ALERT, APPLICATION_DATA, BadRecord, HANDSHAKE, HEADER_LEN, MAX_OVERHEAD, MAX_PLAINTEXT, Opener, Sealer,
 };
-use crate::stock::{BUFFER_LEN, Lent};
+use crate::stock::Lent;
 
 /// Records without application data, one after another, that a peer may send.
 const MAX_QUIET_RECORDS: u32 = 32;
@@ -152,7 +152,7 @@ impl TlsStream {
     /// Seals some of `slices` and writes what the socket takes; what it does not take goes with the next call of any kind.
     pub fn poll_write_from(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
-        let mut out = Outbound { bytes: Lent::buffer(), start: 0, end: 0 };
+        let mut out = Outbound { bytes: Lent::for_records(), start: 0, end: 0 };
         self.renew_keys(&mut out)?;
         let taken = self.seal_slices(slices, &mut out)?;
         self.outbound = Some(out);
@@ -364,7 +364,7 @@ impl TlsStream {
         let mut slices = slices.iter().map(|slice| &slice[..]).filter(|slice| !slice.is_empty());
         let mut next = slices.next();
         while let Some(slice) = next {
-            let most = (BUFFER_LEN - out.end).saturating_sub(MAX_OVERHEAD).min(MAX_PLAINTEXT);
+            let most = (out.bytes.len() - out.end).saturating_sub(MAX_OVERHEAD).min(MAX_PLAINTEXT);
             if most == 0 {
                 break;
             }

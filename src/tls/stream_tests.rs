@@ -16,6 +16,7 @@ use rustls::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::stock::BUFFER_LEN;
 use crate::tls::{HandshakeError, HandshakeFailure, NoHandshake, TlsStream, accept, connect};
 
 const SUITES: [SupportedCipherSuite; 6] = [
@@ -226,6 +227,24 @@ async fn a_record_in_parts_is_waited_for_without_a_buffer() {
     // It hangs up without a word.
     client.sock.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(stream.read(&mut room).await.unwrap(), 0);
+}
+
+/// What the relay holds in a buffer of its own goes out as one, and not as one and a tiny one behind it.
+#[tokio::test]
+async fn a_whole_buffer_is_sealed_in_one_go() {
+    for suite in SUITES {
+        let (mut stream, client) = with_client(suite, |mut client| {
+            client.flush().unwrap();
+            let mut got = vec![0; BUFFER_LEN];
+            client.read_exact(&mut got).unwrap();
+            got
+        })
+        .await;
+        let sent = pattern(BUFFER_LEN);
+        assert_eq!(stream.write(&sent).await.unwrap(), BUFFER_LEN);
+        stream.flush().await.unwrap();
+        assert!(client.join().unwrap() == sent);
+    }
 }
 
 #[tokio::test]

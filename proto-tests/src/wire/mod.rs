@@ -99,6 +99,14 @@ impl Conn {
         Conn::over(socket.into())
     }
 
+    /// What the server has shown, in DER, if there is TLS.
+    pub fn peer_certificate(&self) -> Option<Vec<u8>> {
+        match &self.stream {
+            Pipe::Plain(_) => None,
+            Pipe::Tls(stream) => Some(stream.conn.peer_certificates()?.first()?.to_vec()),
+        }
+    }
+
     fn over(stream: TcpStream) -> Result<Conn> {
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         stream.set_read_timeout(Some(PATIENCE)).context("set a time limit")?;

@@ -128,7 +128,7 @@ fn advertised_addresses() {
     assert_eq!(here.host.as_bytes(), rustix::system::uname().nodename().to_bytes());
     assert!(!here.host.is_empty());
 
-    let Loaded { config, warnings } = good(
+    let Loaded { config, warnings, .. } = good(
         "listeners=PLAINTEXT://h:9192,B://h:9300\nadvertised.listeners=PLAINTEXT://x:1000\n\
          listener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT",
     );
@@ -244,7 +244,7 @@ fn node_ports_must_fit_and_not_collide() {
 fn listener_prefix_wins_where_kafka_has_it() {
     let text = "listeners=PLAINTEXT://h:9192,B://h:9300\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,B:PLAINTEXT\n\
                 max.connections=10\nlistener.name.b.max.connections=3\nlistener.name.b.max.connection.creation.rate=4";
-    let Loaded { config, warnings } = good(text);
+    let Loaded { config, warnings, .. } = good(text);
     assert_eq!(warnings, [""; 0]);
     let limits = |n: usize| (config.listeners[n].max_connections, config.listeners[n].max_connection_creation_rate);
     assert_eq!(limits(0), (None, None));

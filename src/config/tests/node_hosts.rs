@@ -9,7 +9,7 @@ const PATTERN: &str = "listener.name.ssl.node.host.pattern=Broker-$(nodeId).kafk
 #[test]
 fn a_listener_whose_nodes_have_names() {
     let all_ids = "listener.name.ssl.node.id.ranges=0-2147483647\n";
-    let Loaded { config, warnings } = good(&format!("{ONE}{PATTERN}{STORE}{all_ids}"));
+    let Loaded { config, warnings, .. } = good(&format!("{ONE}{PATTERN}{STORE}{all_ids}"));
     assert_eq!(warnings, [""; 0]);
     let listener = &config.listeners[0];
     let pattern = listener.node_host_pattern.as_ref().unwrap();

@@ -266,7 +266,7 @@ fn client_auth_without_prefix_does_not_reach_sasl_ssl() {
         SASL.replace("sasl_plaintext", "a").replace("SASL_PLAINTEXT", "A")
     );
     let auth = |more: &str| {
-        let Loaded { mut config, warnings } = good(&format!("{text}{more}"));
+        let Loaded { mut config, warnings, .. } = good(&format!("{text}{more}"));
         (config.listeners.remove(0).tls.unwrap().client_auth, warnings)
     };
     assert_eq!(auth(""), (ClientAuth::None, vec![]));
@@ -360,7 +360,7 @@ fn sasl_ssl_towards_the_backend() {
 #[test]
 fn host_names_of_the_backend_are_verified_unless_told_otherwise() {
     let text = "backend.security.protocol=SSL\nbackend.ssl.endpoint.identification.algorithm=";
-    let Loaded { config, warnings } = good(text);
+    let Loaded { config, warnings, .. } = good(text);
     assert!(!config.backend.security.tls.unwrap().verify_host_name);
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("server.properties:2): the backend's host names are NOT VERIFIED"), "{warnings:?}");

@@ -124,7 +124,7 @@ fn a_brokers_own_file_loads() {
                 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL\nnum.io.threads=8\n\
                 socket.send.buffer.bytes=102400\nlog.dirs=/tmp/kraft-combined-logs\nlog.retention.hours=168\n\
                 group.coordinator.rebalance.protocols=classic,consumer\nshare.coordinator.state.topic.min.isr=1\n";
-    let Loaded { config, warnings } = good(text);
+    let Loaded { config, warnings, .. } = good(text);
     let names: Vec<_> = config.listeners.iter().map(|listener| listener.name.as_str()).collect();
     assert_eq!(names, ["PLAINTEXT"]);
     assert_eq!(warnings.len(), 9, "{warnings:#?}");

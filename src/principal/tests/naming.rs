@@ -29,13 +29,16 @@ const DNS: u8 = 0x82;
 const URI: u8 = 0x86;
 const IP: u8 = 0x87;
 
+/// A source, names by tag, and what is said.
+type Case<'a> = (&'a str, &'a [(u8, &'a [u8])], String);
+
 #[test]
 fn alternative_names_as_the_source() {
     let spiffe: (u8, &[u8]) = (URI, b"spiffe://example.org/ns/a/sa/b");
     let all: &[(u8, &[u8])] = &[(IP, &[127, 0, 0, 1]), (DNS, b"Client.example.org"), spiffe, (EMAIL, b"a@example.org")];
     let none = "which ssl.principal.source asks for";
     let plain = "of the client certificate has other characters than printable ASCII";
-    let cases: &[(&str, &[(u8, &[u8])], String)] = &[
+    let cases: &[Case<'_>] = &[
         ("subject", all, "User:CN=subject".into()),
         ("san.uri", all, "User:spiffe://example.org/ns/a/sa/b".into()),
         ("san.dns", all, "User:Client.example.org".into()),
@@ -106,7 +109,10 @@ fn refusals_of_the_rules() {
         said(&naming("subject", ""), &with_subject("a")),
         r#"!no rule of ssl.principal.mapping.rules applies to "CN=a""#
     );
-    assert_eq!(said(&naming("subject", "RULE:.*//"), &with_subject("a")), "!the name of the client is empty");
+    assert_eq!(
+        said(&naming("subject", "RULE:.*//"), &with_subject("a")),
+        "!the name of the client is empty; ssl.principal.source can take it from an alternative name"
+    );
     let nul = MappingRules::parse("RULE:^(.*)$/$1\0/").unwrap();
     assert_eq!(
         said(&CertificateNaming { rules: nul, ..Default::default() }, &with_subject("a")),
@@ -122,7 +128,10 @@ fn refusals_of_the_rules() {
     assert!(said(&naming("subject", "DEFAULT"), &with_subject(&"a".repeat(9000))).starts_with("User:CN=aaa"));
     // An empty subject that a rule gives a name.
     let empty = der::certificate(&der::name(&[]), &[]);
-    assert_eq!(said(&naming("subject", "DEFAULT"), &empty), "!the name of the client is empty");
+    assert_eq!(
+        said(&naming("subject", "DEFAULT"), &empty),
+        "!the name of the client is empty; ssl.principal.source can take it from an alternative name"
+    );
     assert_eq!(said(&naming("subject", "RULE:^$/nobody/"), &empty), "User:nobody");
 }
 
