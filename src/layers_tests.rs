@@ -30,10 +30,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+        let entry = entry.unwrap();
+        let path = entry.path();
+        // The name alone: the checkout may lie in a directory that is called so.
+        if entry.file_name().to_string_lossy().contains("tests") {
+            continue;
+        }
         if path.is_dir() {
             sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.to_string_lossy().contains("tests") {
+        } else if path.extension().is_some_and(|e| e == "rs") {
             found.push(path);
         }
     }
