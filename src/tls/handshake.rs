@@ -190,8 +190,6 @@ struct Buffers {
     shown: usize,
     /// Records to be written.
     outbound: Vec<u8>,
-    /// Application data that came with the end of the handshake.
-    early: Vec<u8>,
     bytes_in: u64,
     bytes_out: u64,
 }
@@ -209,8 +207,7 @@ fn finish(tcp: TcpStream, done: Done, buffers: Buffers, asked: &OnceLock<Asked>)
         resumed: done.resumed,
         bytes: (buffers.bytes_in, buffers.bytes_out),
     };
-    let Buffers { inbound, outbound, early, .. } = buffers;
-    (TlsStream::new(tcp, done.protection, &inbound, &early, &outbound), handshaken)
+    (TlsStream::new(tcp, done.protection, &buffers.inbound, &buffers.outbound), handshaken)
 }
 
 /// rustls' two kinds of unbuffered connections, which have no trait in common.
@@ -299,7 +296,7 @@ const HANDSHAKE_RECORD: u8 = 22;
 /// Takes all steps that the bytes at hand allow; `true` once the handshake is done.
 fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<bool, rustls::Error> {
     loop {
-        let UnbufferedStatus { mut discard, state } = connection.process(&mut buffers.inbound[..buffers.shown]);
+        let UnbufferedStatus { discard, state } = connection.process(&mut buffers.inbound[..buffers.shown]);
         let mut done = None;
         let mut failed = None;
         match state {
@@ -311,19 +308,13 @@ fn advance<C: Unbuffered>(connection: &mut C, buffers: &mut Buffers) -> Result<b
                 }
             }
             Ok(ConnectionState::TransmitTlsData(message)) => message.done(),
-            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                while let Some(record) = traffic.next_record() {
-                    let record = record?;
-                    discard += record.discard;
-                    buffers.early.extend_from_slice(record.payload);
-                }
-            }
             Ok(ConnectionState::WriteTraffic(_)) => done = Some(true),
             Ok(ConnectionState::BlockedHandshake) => done = Some(false),
             Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                 failed = Some(rustls::Error::AlertReceived(AlertDescription::CloseNotify));
             }
-            Ok(_) => failed = Some(rustls::Error::General("early data, which was not offered".into())),
+            // It is not shown what stands behind the handshake, and early data was not offered.
+            Ok(_) => failed = Some(rustls::Error::General("data before the end of the handshake".into())),
             Err(error) => failed = Some(error),
         }
         buffers.inbound.drain(..discard);

@@ -75,20 +75,17 @@ struct Outbound {
 }
 
 impl TlsStream {
-    /// `unread` came behind the handshake and `early` was opened with it; `unsent` are the handshake's last records.
+    /// `unread` came behind the handshake; `unsent` are its last records.
     pub(super) fn new(
         tcp: TcpStream,
         (opener, sealer, keys): (Opener, Sealer, Keys),
         unread: &[u8],
-        early: &[u8],
         unsent: &[u8],
     ) -> Self {
-        let inbound = (!unread.is_empty() || !early.is_empty()).then(|| {
-            let mut bytes = Lent::at_least(early.len() + unread.len() + MIN_READ);
-            let end = early.len() + unread.len();
-            bytes[..early.len()].copy_from_slice(early);
-            bytes[early.len()..end].copy_from_slice(unread);
-            Inbound { bytes, start: early.len(), end, plain: 0..early.len() }
+        let inbound = (!unread.is_empty()).then(|| {
+            let mut bytes = Lent::at_least(unread.len() + MIN_READ);
+            bytes[..unread.len()].copy_from_slice(unread);
+            Inbound { bytes, start: 0, end: unread.len(), plain: 0..0 }
         });
         let outbound = (!unsent.is_empty()).then(|| {
             let mut bytes = Lent::at_least(unsent.len());

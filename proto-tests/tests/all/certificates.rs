@@ -108,7 +108,7 @@ impl Tls {
 
     fn last_line(&self, what: &str) -> Result<String> {
         let lines = self.front.log()?.into_iter().filter_map(|l| Some(l["message"].as_str()?.to_owned()));
-        lines.filter(|line| line.contains(what)).last().ok_or(format!("no line with {what:?}"))
+        lines.rev().find(|line| line.contains(what)).ok_or(format!("no line with {what:?}"))
     }
 }
 
