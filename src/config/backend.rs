@@ -5,11 +5,10 @@ use super::endpoints::{self, Endpoint, ProtocolMap};
 use super::keys;
 use super::listeners::enabled_mechanisms;
 use super::login::Logins;
+use super::names::{HostPort, ListenerName, SecurityProtocol};
 use super::reader::{Found, Reader, host_port};
 use super::tls;
-use super::types::{
-    BackendConfig, BackendSecurity, HostPort, JaasContext, ListenerName, PlainCredentials, SecurityProtocol,
-};
+use super::types::{BackendConfig, BackendSecurity, JaasContext, PlainCredentials};
 
 const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::error::ConfigError;
 use super::keys::{self, Key, Scope};
+use super::names::{HostPort, ListenerName};
 use super::source::Settings;
-use super::types::{HostPort, ListenerConfig, ListenerName};
+use super::types::ListenerConfig;
 use super::unused::{is_mechanism_key, shown_key};
 use super::{Loaded, login};
 use crate::secret::Secret;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::keys;
+use super::names::{HostPort, ListenerName, SecurityProtocol};
 use super::reader::{Found, Reader, decimal_port};
-use super::types::{HostPort, ListenerName, SecurityProtocol};
 
 /// One listener as far as the three keys describe it.
 pub(super) struct Endpoint {

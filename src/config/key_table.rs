@@ -111,9 +111,19 @@ keys! {
          certificate is refused. On a listener of protocol SASL_SSL only the form with the listener's prefix has an effect, as in \
          Kafka.";
     SSL_PRINCIPAL_MAPPING_RULES = "ssl.principal.mapping.rules", Text, Fixed("DEFAULT"), Listener, true,
-        "What name the certificate of a client gives, on listeners of protocol SSL: rules separated by commas, each `DEFAULT` (the          name as it is) or `RULE:pattern/replacement/[LU]`. The first rule whose pattern matches the whole name replaces all of          its matches, and `L` or `U` makes the result lower or upper case; `\\/` is a slash. The name is the subject as Java prints it:          `CN=alice,OU=Unit,O=Org`, the most specific part first. Patterns are Java's; one that has no exact counterpart here          is an error at start. A client to which no rule applies is disconnected at its first request, as in Kafka, and so is one          whose name is ambiguous: with a NUL or bytes that are not text, empty, or, where a pattern would be tried,          with a line break or longer than 2048 bytes. `doorkeeper explain-certificate` shows what a certificate gives.";
+        "What name the certificate of a client gives, on listeners of protocol SSL: rules separated by commas, each \
+         `DEFAULT` (the name as it is) or `RULE:pattern/replacement/[LU]`. The first rule whose pattern matches the whole \
+         name replaces all of its matches, and `L` or `U` makes the result lower or upper case; `\\/` is a slash. The \
+         name is the subject as Java prints it: `CN=alice,OU=Unit,O=Org`, the most specific part first. Patterns are \
+         Java's; one that has no exact counterpart here is an error at start. A client to which no rule applies is \
+         disconnected after its handshake (in Kafka at its first request), and so is one whose name is ambiguous: with a NUL or bytes that \
+         are not text, empty, or, where a pattern would be tried, with a line break or longer than 2048 bytes. \
+         `doorkeeper explain-certificate` shows what a certificate gives.";
     SSL_PRINCIPAL_SOURCE = "ssl.principal.source", Choice(NameSource::VALUES), Fixed("subject"), Listener, true,
-        "Not a Kafka key. What of a client's certificate the mapping rules are applied to: its subject, or the one subject          alternative name that is a URI (such as a SPIFFE id), a DNS name or an e-mail address. A certificate          without such a name, or with several of them, gives no principal: its client is disconnected at its first request.";
+        "Not a Kafka key. What of a client's certificate the mapping rules are applied to: its subject, or the one \
+         subject alternative name that is a URI (such as a SPIFFE id), a DNS name or an e-mail address. A certificate \
+         without such a name, or with several of them, gives no principal: its client is disconnected after its \
+         handshake.";
     SSL_ENABLED_PROTOCOLS = "ssl.enabled.protocols", List, Fixed("TLSv1.2,TLSv1.3"), Listener, true,
         "The versions of TLS: `TLSv1.2`, `TLSv1.3` or both. Older ones are refused at start. Empty means both.";
     SSL_CIPHER_SUITES = "ssl.cipher.suites", List, Fixed(""), Listener, true,

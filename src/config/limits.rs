@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 
 use super::keys;
+use super::names::ListenerName;
 use super::reader::Reader;
-use super::types::{ConnectionLimits, ListenerName, SocketOptions};
+use super::types::{ConnectionLimits, SocketOptions};
 
 /// `max.connection*`.
 pub(super) fn connection_limits(reader: &mut Reader<'_>) -> ConnectionLimits {

@@ -7,11 +7,12 @@ use super::endpoints::{Endpoint, may_share_port};
 use super::keys;
 use super::limits::unauthenticated_limits;
 use super::login::Logins;
+use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
 use super::proxy_protocol;
 use super::reader::Reader;
 use super::tls;
-use super::types::{HostPort, ListenerConfig, ListenerName, MechanismConfig, NodeIdRanges, SaslListenerConfig};
+use super::types::{ListenerConfig, MechanismConfig, SaslListenerConfig};
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
 pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {

@@ -5,8 +5,9 @@ use std::fs;
 use super::error::ConfigError;
 use super::jaas::{self, JaasFile, SystemProperties};
 use super::keys;
+use super::names::ListenerName;
 use super::reader::{Found, Reader};
-use super::types::{JaasContext, ListenerName};
+use super::types::JaasContext;
 use crate::secret::Secret;
 
 /// Finds JAAS entries. The static file is read when the first entry is looked for in it, as the JVM does.

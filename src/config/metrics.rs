@@ -1,8 +1,8 @@
 //! `metrics.listeners`.
 
 use super::keys;
+use super::names::HostPort;
 use super::reader::{Reader, decimal_port, host_port};
-use super::types::HostPort;
 
 /// Where metrics and health are asked for.
 pub(super) fn listeners(reader: &mut Reader<'_>) -> Vec<HostPort> {

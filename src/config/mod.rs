@@ -18,6 +18,7 @@ mod limits;
 mod listeners;
 mod login;
 mod metrics;
+mod names;
 mod naming;
 mod node_hosts;
 pub mod properties;
@@ -38,15 +39,15 @@ pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
+pub use names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 pub use node_hosts::NodeHostPattern;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
 pub use types::{
-    BackendConfig, BackendSecurity, ConnectionLimits, HostPort, JaasContext, JaasModule, ListenerConfig, ListenerName,
-    MechanismConfig, NodeIdRanges, PlainCredentials, ProxyProtocol, SaslListenerConfig, SecurityProtocol, ServerConfig,
-    SocketOptions,
+    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, MechanismConfig,
+    PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::endpoints::Endpoint;
 use super::keys;
+use super::names::NodeIdRanges;
 use super::reader::Reader;
-use super::types::NodeIdRanges;
 
 /// What stands for the node id in a pattern.
 pub(super) const PLACEHOLDER: &str = "$(nodeId)";

@@ -2,8 +2,9 @@
 
 use super::address_block::AddressBlock;
 use super::keys;
+use super::names::ListenerName;
 use super::reader::Reader;
-use super::types::{ListenerName, ProxyProtocol};
+use super::types::ProxyProtocol;
 
 /// The listener's settings; `None` where it is off, or where something was reported.
 pub(super) fn read(reader: &mut Reader<'_>, name: &ListenerName) -> Option<ProxyProtocol> {

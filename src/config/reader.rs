@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::keys::{Default, Key, Kind, Scope};
+use super::names::{HostPort, ListenerName};
 use super::source::{Setting, Settings};
-use super::types::{HostPort, ListenerName};
 
 /// What a load reads from and reports to.
 pub(super) struct Reader<'a> {

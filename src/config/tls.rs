@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use super::endpoints::Endpoint;
 use super::keys::{self, Key};
+use super::names::{ListenerName, SecurityProtocol};
 use super::naming;
 use super::reader::{Found, Reader};
 use super::tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
-use super::types::{ListenerName, SecurityProtocol};
 use crate::secret::Secret;
 
 /// Whose settings are read.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::types::ListenerName;
+use super::names::ListenerName;
 use crate::principal::CertificateNaming;
 use crate::secret::Secret;
 

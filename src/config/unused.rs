@@ -2,8 +2,8 @@
 
 use super::endpoints::Endpoint;
 use super::keys::{self, Key, Scope};
+use super::names::ListenerName;
 use super::reader::Reader;
-use super::types::ListenerName;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
 const SECURITY: &[(&str, &str)] = &[

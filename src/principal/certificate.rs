@@ -8,7 +8,7 @@ use x509_cert::der::{self, Decode, ErrorKind, Reader, SliceReader, Tag, TagNumbe
 use x509_cert::time::Validity;
 
 use super::alternative_names;
-use super::subject::{self, SubjectError};
+use super::subject::{self, SubjectError, sequence};
 
 /// id-ce-subjectAltName, RFC 5280 §4.2.1.6.
 const SUBJECT_ALTERNATIVE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
@@ -72,13 +72,6 @@ fn read_version(reader: &mut SliceReader<'_>) -> der::Result<u8> {
         Version::V2 => 2,
         Version::V3 => 3,
     })
-}
-
-/// Reads the next element, a SEQUENCE; gives its content.
-pub(super) fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
-    let any = AnyRef::decode(reader)?;
-    any.tag().assert_eq(Tag::Sequence)?;
-    Ok(any.value())
 }
 
 fn skip(reader: &mut SliceReader<'_>, elements: usize) -> der::Result<()> {

@@ -68,7 +68,7 @@ pub struct Named {
     pub rule: usize,
 }
 
-/// Why a certificate gives no principal. The connection is to be closed at its first request, as Kafka does.
+/// Why a certificate gives no principal. The connection is to be closed; Kafka does so at its first request.
 ///
 /// Texts quote what stands in the certificate in an escaped and shortened form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,8 +10,6 @@ use std::fmt::Write;
 use x509_cert::der::asn1::AnyRef;
 use x509_cert::der::{self, Decode, Reader, SliceReader, Tag, Tagged};
 
-use super::certificate::sequence;
-
 /// Why a subject has no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
@@ -173,4 +171,11 @@ fn hex(value: &[u8], text: &mut String) {
     for byte in value {
         let _ = write!(text, "{byte:02x}");
     }
+}
+
+/// Reads the next element, a SEQUENCE; gives its content.
+pub(super) fn sequence<'a>(reader: &mut SliceReader<'a>) -> der::Result<&'a [u8]> {
+    let any = AnyRef::decode(reader)?;
+    any.tag().assert_eq(Tag::Sequence)?;
+    Ok(any.value())
 }
