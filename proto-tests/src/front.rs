@@ -299,10 +299,11 @@ impl Front {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.process.pid())).context("list descriptors")?.count())
     }
 
-    /// Its log as JSON objects; a line that is none is an error.
+    /// Its log as JSON objects; a line that is none is an error. One that is still being written is not there yet.
     pub fn log(&self) -> Result<Vec<Value>> {
-        self.process
-            .output()
+        let output = self.process.output();
+        let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+        whole
             .lines()
             .map(|line| serde_json::from_str(line).context(format!("a log line is not JSON: {line:?}")))
             .collect()

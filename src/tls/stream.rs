@@ -149,6 +149,9 @@ impl TlsStream {
     /// Seals some of `slices` and writes what the socket takes; what it does not take goes with the next call of any kind.
     pub fn poll_write_from(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         ready!(self.poll_send(cx))?;
+        if self.close_notify_sent {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let mut out = Outbound { bytes: Lent::for_records(), start: 0, end: 0 };
         self.renew_keys(&mut out)?;
         let taken = self.seal_slices(slices, &mut out)?;
