@@ -33,12 +33,3 @@ fn each_rule_does_what_kafkas_does() {
         );
     }
 }
-
-/// Prints the file's first two columns and our answers, for when there are new rows.
-#[test]
-#[ignore = "prints a file"]
-fn print_file() {
-    for row in rows(FILE) {
-        println!("ROW {}\t{}\t{}", row[0], row[1], ours(&unpercent(row[0]), &unpercent(row[1])));
-    }
-}
