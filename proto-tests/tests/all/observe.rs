@@ -112,10 +112,15 @@ fn stopping() -> Result<()> {
     })?;
     front.process.signal(Signal::TERM);
     says(endpoint, "/readyz", 503, "stopping")?;
-    let seen = scrape(endpoint)?;
-    check_eq!(seen["doorkeeper_draining"], 1.0, "draining");
-    let state = |state: &str| seen[&format!("doorkeeper_connections{{listener=\"SASL_PLAINTEXT\",state=\"{state}\"}}")];
-    check_eq!((state("relayed"), state("draining")), (0.0, 1.0), "the connection's state");
+    check_eq!(scrape(endpoint)?["doorkeeper_draining"], 1.0, "draining");
+    // The worker that serves it hears of the stop a moment later.
+    wait_for("the connection to drain", Duration::from_secs(6), || {
+        let seen = scrape(endpoint)?;
+        let state =
+            |state: &str| seen[&format!("doorkeeper_connections{{listener=\"SASL_PLAINTEXT\",state=\"{state}\"}}")];
+        let states = (state("relayed"), state("draining"));
+        if states == (0.0, 1.0) { Ok(()) } else { Err(format!("relayed, draining: {states:?}")) }
+    })?;
     says(endpoint, "/livez", 200, "alive")?;
     check_eq!(front.process.wait(Duration::from_secs(20))?.code(), Some(0), "exit code");
     Ok(())
