@@ -11,8 +11,8 @@ use bytes::Bytes;
 use doorkeeper::config::{self, JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
 use doorkeeper::principal::KafkaPrincipal;
 use doorkeeper::sasl::{
-    AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Registry, Rejection, ServerExchange, Step,
-    Verified,
+    AuthnError, BoxFuture, FactoryInput, Mechanism, MechanismError, MechanismName, Peer, Registry, Rejection,
+    ServerExchange, Shared, Step, Verified,
 };
 use doorkeeper::secret::Secret;
 use doorkeeper::server;
@@ -54,7 +54,8 @@ impl ServerExchange for AwaitCode {
 }
 
 /// Builds the mechanism from the property `one.time.code` of a listener.
-fn one_time_code(config: &MechanismConfig, _: &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> {
+fn one_time_code(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, MechanismError> {
+    let config = input.config;
     let code = config.properties.get("one.time.code").filter(|code| code.len() >= 8);
     let code = code.ok_or_else(|| MechanismError("one.time.code must have at least 8 characters".to_owned()))?;
     let name = MechanismName::new(&config.name).ok_or_else(|| MechanismError("an illegal name".to_owned()))?;
@@ -83,7 +84,7 @@ async fn drive(registry: &Registry) -> Result<(), Box<dyn std::error::Error>> {
         properties: [("one.time.code".to_owned(), "4711-0815".to_owned())].into(),
     };
     let config = SaslListenerConfig { mechanisms: vec![enabled], max_receive_size: 524_288 };
-    let mechanisms = registry.build(&config, &listener).await?;
+    let mechanisms = registry.build(&config, &listener, &Shared::default()).await?;
     println!("enabled on {listener}: {mechanisms:?}");
 
     let peer = Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000)), listener };

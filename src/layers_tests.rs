@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("secret", &[]),
+    ("scram", &["secret"]),
+    ("store", &["scram", "secret"]),
+    ("admin", &["config", "principal", "scram", "secret", "store", "wire"]),
     ("foreign", &[]),
     ("socket", &[]),
     ("stock", &[]),
@@ -17,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
-    ("sasl", &["config", "foreign", "principal", "secret", "wire"]),
+    ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
     ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
@@ -74,6 +77,9 @@ fn modules_use_only_what_stands_before_them() {
             }
             if line.contains("rustls") && module != "tls" {
                 slips.push(format!("{}: only tls may name rustls", relative.display()));
+            }
+            if line.contains("rocksdb") && module != "store" {
+                slips.push(format!("{}: only store may name RocksDB", relative.display()));
             }
         }
     }

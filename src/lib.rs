@@ -20,13 +20,16 @@ pub mod relay;
 
 pub mod backend;
 
+pub mod admin;
 pub mod config;
 pub mod explain;
 pub mod foreign;
 pub mod observe;
+pub mod scram;
 pub mod secret;
 mod socket;
 mod stock;
+pub mod store;
 mod transport;
 pub mod wire;
 

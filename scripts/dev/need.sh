@@ -30,6 +30,8 @@ for tool in "$@"; do
     rust) rust_is_new_enough || want_rust=yes ;;
     cc) have cc || want gcc libc6-dev ;;
     c++) have c++ || want g++ ;;
+    # What bindgen reads RocksDB's C header with.
+    libclang) ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || want libclang-14-dev ;;
     java) java_is_new_enough || want openjdk-17-jre-headless ;;
     jdk) { java_is_new_enough && have javac; } || want openjdk-17-jdk-headless ;;
     maven) have mvn || want maven ;;

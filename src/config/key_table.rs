@@ -271,6 +271,17 @@ keys! {
     BACKEND_SSL_TRUSTMANAGER_ALGORITHM = "backend.ssl.trustmanager.algorithm", Text, Unset, Broker, true,
         "Without effect, with a warning.";
 }
+"Credentials and who may change them" {
+    STORE_DIR = "store.dir", Text, Unset, Broker, false,
+        "Not a Kafka key. The directory in which credentials are kept, of this process alone. It is made if there is none. The \
+         mechanisms SCRAM-SHA-256 and SCRAM-SHA-512 need it. `kafka-configs --entity-type users` changes what is in it while the \
+         server runs, `doorkeeper configs --store-dir` before.";
+    SUPER_USERS = "super.users", Text, Unset, Broker, true,
+        "Principals such as `User:admin`, separated by semicolons, that may describe and change credentials.";
+    ADMIN_PRINCIPALS = "admin.principals", Text, Unset, Broker, true,
+        "Not a Kafka key. More principals that may describe and change credentials, separated by semicolons, without being super \
+         users.";
+}
 "Process" {
     WORKER_THREADS = "worker.threads", Int(1), Derived("the number of processors that the process may use"), Broker, false,
         "Not a Kafka key. Threads that serve connections.";

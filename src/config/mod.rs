@@ -5,6 +5,7 @@
 //! fault: [`ConfigErrors`] has all of them.
 
 mod address_block;
+mod administration;
 mod backend;
 mod changes;
 mod docs;
@@ -135,6 +136,8 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
         tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
         metrics_listeners: metrics::listeners(reader),
+        store_dir: administration::store_dir(reader),
+        administrators: std::sync::Arc::new(administration::administrators(reader)),
     })
 }
 

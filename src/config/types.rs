@@ -1,14 +1,17 @@
 //! The typed configuration that the rest of the program is built from. Plain values: they know no file and no key text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::address_block::AddressBlock;
 use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
+use crate::principal::KafkaPrincipal;
 use crate::secret::Secret;
 
 /// Everything that the server is built from.
@@ -40,6 +43,10 @@ pub struct ServerConfig {
     pub worker_threads: usize,
     /// Ours, `metrics.listeners`: where metrics and health are asked for by HTTP. An empty host means all interfaces.
     pub metrics_listeners: Vec<HostPort>,
+    /// Ours, `store.dir`: where credentials are kept. `None`: this front keeps nothing.
+    pub store_dir: Option<PathBuf>,
+    /// `super.users` and, ours, `admin.principals`: who may change credentials.
+    pub administrators: Arc<HashSet<KafkaPrincipal>>,
 }
 
 /// One listener.

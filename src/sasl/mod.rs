@@ -8,6 +8,7 @@ pub mod gate;
 mod mechanism;
 pub mod plain;
 mod registry;
+mod shared;
 
 pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
@@ -16,3 +17,4 @@ pub use mechanism::{
     Step, Verified, made_up_credentials,
 };
 pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};
+pub use shared::{FactoryInput, ScramCredentials, Shared};

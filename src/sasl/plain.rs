@@ -14,7 +14,7 @@ use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
     made_up_credentials,
 };
-use crate::config::{ListenerName, MechanismConfig};
+use super::shared::FactoryInput;
 use crate::principal::KafkaPrincipal;
 use crate::secret::Secret;
 
@@ -52,7 +52,8 @@ pub fn name() -> MechanismName {
 
 /// Builds PLAIN from the `user_<name>` options of the first [`LOGIN_MODULE`] entry of the JAAS context. The entry's `username`
 /// and `password` are Kafka's own client credentials and define no user.
-pub fn factory(config: &MechanismConfig, listener: &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> {
+pub fn factory(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, MechanismError> {
+    let FactoryInput { config, listener, .. } = input;
     // A section of the static JAAS file may serve several mechanisms: the other modules are theirs.
     let mut modules = config.jaas.modules.iter().filter(|module| module.class == LOGIN_MODULE);
     let Some(module) = modules.next() else {

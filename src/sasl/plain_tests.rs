@@ -1,7 +1,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
-use crate::config::{JaasContext, JaasModule};
+use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
 
 const LISTENER: &str = "CLIENTS";
 
@@ -13,7 +13,7 @@ fn module(class: &str, options: &[(&str, &str)]) -> JaasModule {
 fn build(modules: Vec<JaasModule>) -> Result<Arc<dyn Mechanism>, MechanismError> {
     let jaas = JaasContext { modules };
     let config = MechanismConfig { name: "PLAIN".to_owned(), jaas, properties: HashMap::new() };
-    factory(&config, &ListenerName::new(LISTENER))
+    factory(&FactoryInput::alone(&config, &ListenerName::new(LISTENER)))
 }
 
 /// The one who logs in, or the text that the client gets.

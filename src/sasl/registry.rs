@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::mechanism::{AuthnError, Mechanism, MechanismError, MechanismName, Peer, Step};
 use super::plain;
-use crate::config::{ListenerName, MechanismConfig, SaslListenerConfig};
+use super::shared::{FactoryInput, Shared};
+use crate::config::{ListenerName, SaslListenerConfig};
 
 /// Longest time that one mechanism may take to reject a wrong credential at start.
 pub const SELF_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,7 +71,7 @@ pub enum RegistryError {
     },
 }
 
-type Factory = Box<dyn Fn(&MechanismConfig, &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync>;
+type Factory = Box<dyn Fn(&FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync>;
 
 /// The mechanisms that can be enabled, by name.
 #[derive(Default)]
@@ -93,7 +94,7 @@ impl Registry {
     /// Adds a mechanism. `factory` is called once for each listener that enables it, at start.
     pub fn register<F>(&mut self, name: &str, factory: F) -> Result<(), RegistryError>
     where
-        F: Fn(&MechanismConfig, &ListenerName) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync + 'static,
+        F: Fn(&FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, MechanismError> + Send + Sync + 'static,
     {
         let name = MechanismName::new(name).ok_or_else(|| RegistryError::IllegalName(name.to_owned()))?;
         if self.factories.contains_key(&name) {
@@ -115,6 +116,7 @@ impl Registry {
         &self,
         config: &SaslListenerConfig,
         listener: &ListenerName,
+        shared: &Shared,
     ) -> Result<Mechanisms, RegistryError> {
         let mut enabled: Vec<Enabled> = Vec::with_capacity(config.mechanisms.len());
         for mechanism in &config.mechanisms {
@@ -125,7 +127,7 @@ impl Registry {
                 return Err(RegistryError::EnabledTwice { listener: listener.clone(), name: name.clone() });
             }
             let failed = |error| RegistryError::Build { listener: listener.clone(), name: name.clone(), error };
-            let built = factory(mechanism, listener).map_err(failed)?;
+            let built = factory(&FactoryInput { config: mechanism, listener, shared }).map_err(failed)?;
             if built.name() != name {
                 return Err(failed(MechanismError(format!("its factory built {}", built.name()))));
             }

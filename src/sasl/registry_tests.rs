@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::future;
 
 use super::*;
-use crate::config::{JaasContext, JaasModule};
+use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
 use crate::principal::KafkaPrincipal;
 use crate::sasl::mechanism::{BoxFuture, Outage, Rejection, ServerExchange, Verified};
 use crate::secret::Secret;
@@ -71,12 +71,12 @@ fn enabled(names: &[&str]) -> SaslListenerConfig {
 
 async fn with_habit(habit: Habit) -> Result<Mechanisms, RegistryError> {
     let mut registry = Registry::new();
-    let factory = move |config: &MechanismConfig, _: &ListenerName| {
-        let name = MechanismName::new(&config.name).expect("name");
+    let factory = move |input: &FactoryInput<'_>| {
+        let name = MechanismName::new(&input.config.name).expect("name");
         Ok(Arc::new(Habitual(name, habit)) as Arc<dyn Mechanism>)
     };
     registry.register("X-HABIT", factory).expect("registered");
-    registry.build(&enabled(&["X-HABIT"]), &listener()).await
+    registry.build(&enabled(&["X-HABIT"]), &listener(), &Shared::default()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,12 +99,13 @@ async fn a_mechanism_that_cannot_say_no_stops_the_start() {
 #[tokio::test]
 async fn enabled_mechanisms_are_found_by_their_exact_name_in_the_configured_order() {
     let mut registry = Registry::with_builtin();
-    let habitual = |config: &MechanismConfig, _: &ListenerName| {
-        let name = MechanismName::new(&config.name).expect("name");
+    let habitual = |input: &FactoryInput<'_>| {
+        let name = MechanismName::new(&input.config.name).expect("name");
         Ok(Arc::new(Habitual(name, Habit::Rejects)) as Arc<dyn Mechanism>)
     };
     registry.register("X-HABIT", habitual).expect("registered");
-    let mechanisms = registry.build(&enabled(&["X-HABIT", "PLAIN"]), &listener()).await.expect("mechanisms");
+    let mechanisms =
+        registry.build(&enabled(&["X-HABIT", "PLAIN"]), &listener(), &Shared::default()).await.expect("mechanisms");
     assert_eq!(mechanisms.names().collect::<Vec<_>>(), ["X-HABIT", "PLAIN"]);
     assert!(mechanisms.get(b"PLAIN").is_some());
     for name in ["plain", "PLAIN ", "PLAIN\0", "", "PLAI", "SCRAM-SHA-1"] {
@@ -115,7 +116,9 @@ async fn enabled_mechanisms_are_found_by_their_exact_name_in_the_configured_orde
 #[tokio::test]
 async fn configuration_errors_name_what_is_wrong() {
     let registry = Registry::with_builtin();
-    let text = async |names: &[&str]| registry.build(&enabled(names), &listener()).await.err().map(|e| e.to_string());
+    let text = async |names: &[&str]| {
+        registry.build(&enabled(names), &listener(), &Shared::default()).await.err().map(|e| e.to_string())
+    };
     assert_eq!(text(&[]).await.as_deref(), Some("listener CLIENTS: no SASL mechanisms are enabled"));
     for unknown in ["GSSAPI", "plain", "", "PLAIN "] {
         let expected = format!("listener CLIENTS: SASL mechanism {unknown:?} is not known; known are: PLAIN");
@@ -125,25 +128,25 @@ async fn configuration_errors_name_what_is_wrong() {
     assert_eq!(text(&["PLAIN", "PLAIN"]).await.as_deref(), Some(expected));
     let mut config = enabled(&["PLAIN"]);
     config.mechanisms[0].jaas.modules.clear();
-    let error = registry.build(&config, &listener()).await.err().map(|e| e.to_string());
+    let error = registry.build(&config, &listener(), &Shared::default()).await.err().map(|e| e.to_string());
     let expected = "listener CLIENTS: SASL mechanism PLAIN: its JAAS configuration has no";
     assert!(error.is_some_and(|error| error.starts_with(expected)));
 }
 
 #[tokio::test]
 async fn registration_is_once_under_a_legal_name() {
-    let never = |_: &MechanismConfig, _: &ListenerName| Err(MechanismError("never".to_owned()));
+    let never = |_: &FactoryInput<'_>| Err(MechanismError("never".to_owned()));
     let mut registry = Registry::with_builtin();
     assert_eq!(registry.register("PLAIN", never), Err(RegistryError::AlreadyRegistered(plain::name())));
     for illegal in ["", "plain", "A B", "AAAAAAAAAAAAAAAAAAAAA"] {
         assert_eq!(registry.register(illegal, never), Err(RegistryError::IllegalName(illegal.to_owned())));
     }
     assert_eq!(registry.register("X", never), Ok(()));
-    let error = registry.build(&enabled(&["X"]), &listener()).await.err().map(|e| e.to_string());
+    let error = registry.build(&enabled(&["X"]), &listener(), &Shared::default()).await.err().map(|e| e.to_string());
     assert_eq!(error.as_deref(), Some("listener CLIENTS: SASL mechanism X: never"));
     // A factory that builds something else than what it was asked for.
     let mut registry = Registry::new();
     assert_eq!(registry.register("Y", plain::factory), Ok(()));
-    let error = registry.build(&enabled(&["Y"]), &listener()).await.err().map(|e| e.to_string());
+    let error = registry.build(&enabled(&["Y"]), &listener(), &Shared::default()).await.err().map(|e| e.to_string());
     assert_eq!(error.as_deref(), Some("listener CLIENTS: SASL mechanism Y: its factory built PLAIN"));
 }

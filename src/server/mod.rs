@@ -6,6 +6,7 @@
 
 mod accept;
 mod certificates;
+mod credentials;
 mod files;
 mod listeners;
 mod parts;
@@ -29,7 +30,8 @@ use crate::listener::{BindError, ConnectionLimiter};
 use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
-use crate::sasl::{FailureDelays, Registry, RegistryError};
+use crate::sasl::{FailureDelays, Registry, RegistryError, Shared};
+use crate::store::{OpenError, Store};
 use crate::tls::{ClientTls, TlsError};
 
 use listeners::{Bound, Common, Running, limit_of};
@@ -53,6 +55,9 @@ pub enum StartError {
     /// The TLS material of a listener or of the backend cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The operating system refused a thread, a signal handler or the like.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -116,7 +121,8 @@ async fn serve(server: &mut Server, signals: &mut Signals, source: &Arc<Source>,
 pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-    runtime.block_on(parts::build(config, registry, &failure_delays)).map(|parts| parts.warnings)
+    let shared = credentials::not_opened(config);
+    runtime.block_on(parts::build(config, registry, &shared, &failure_delays)).map(|parts| parts.warnings)
 }
 
 struct Server {
@@ -125,6 +131,11 @@ struct Server {
     common: Common,
     listeners: Vec<Running>,
     failure_delays: Arc<FailureDelays>,
+    /// What this front keeps, if it keeps anything.
+    #[expect(dead_code, reason = "the administration comes next")]
+    store: Option<Store>,
+    /// What the mechanisms of all listeners share.
+    shared: Shared,
     without_port: Arc<BrokersWithoutPort>,
     connections: TaskTracker,
     workers: Workers,
@@ -140,7 +151,8 @@ impl Server {
         raise_open_files();
         let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-        let parts = parts::build(config, registry, &failure_delays).await?;
+        let (store, shared) = credentials::open(config).await?;
+        let parts = parts::build(config, registry, &shared, &failure_delays).await?;
         parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let bound: Vec<Bound> =
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
@@ -186,6 +198,8 @@ impl Server {
             common,
             listeners,
             failure_delays,
+            store,
+            shared,
             without_port,
             connections,
             workers,

@@ -7,7 +7,7 @@ use super::StartError;
 use super::watch::{Watch, Watched};
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::relay::RelayRules;
-use crate::sasl::{FailureDelays, GateRules, Registry};
+use crate::sasl::{FailureDelays, GateRules, Registry, Shared};
 use crate::tls::{ClientTls, ServerTls, TlsError};
 
 /// The parts of all listeners.
@@ -35,6 +35,7 @@ pub(super) struct ListenerParts {
 pub(super) async fn build(
     config: &ServerConfig,
     registry: &Registry,
+    shared: &Shared,
     failure_delays: &Arc<FailureDelays>,
 ) -> Result<Parts, StartError> {
     let relay = Arc::new(RelayRules {
@@ -49,7 +50,8 @@ pub(super) async fn build(
     let warnings = of_listeners.chain(backend_tls.iter().flat_map(|tls| tls.warnings())).cloned().collect();
     let mut listeners = Vec::new();
     for (listener, tls) in config.listeners.iter().zip(tls) {
-        listeners.push(ListenerParts { tls, gate: build_gate(config, listener, registry, failure_delays).await? });
+        listeners
+            .push(ListenerParts { tls, gate: build_gate(config, listener, (registry, shared), failure_delays).await? });
     }
     let watch = Watch::new(watched, config.tls_reload_interval);
     Ok(Parts { relay, backend_tls, watch, listeners, warnings })
@@ -83,11 +85,11 @@ async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
 async fn build_gate(
     config: &ServerConfig,
     listener: &ListenerConfig,
-    registry: &Registry,
+    (registry, shared): (&Registry, &Shared),
     failure_delays: &Arc<FailureDelays>,
 ) -> Result<Option<GateRules>, StartError> {
     let Some(sasl) = &listener.sasl else { return Ok(None) };
-    let mechanisms = registry.build(sasl, &listener.name).await?;
+    let mechanisms = registry.build(sasl, &listener.name, shared).await?;
     Ok(Some(GateRules {
         mechanisms: Arc::new(mechanisms),
         max_receive_size: sasl.max_receive_size,

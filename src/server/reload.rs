@@ -91,7 +91,7 @@ impl Server {
         if !changes.refused.is_empty() {
             return Err(ConfigErrors(changes.refused).into());
         }
-        let parts = parts::build(&loaded.config, registry, &self.failure_delays).await?;
+        let parts = parts::build(&loaded.config, registry, &self.shared, &self.failure_delays).await?;
         self.check_certificates(&parts.watch).map_err(Refused::Certificate)?;
         if changes.touches_the_backend() {
             self.try_backend(&loaded, &parts).await?;

@@ -112,7 +112,7 @@ fn registry() -> Registry {
     }
     let mut registry = Registry::with_builtin();
     let name = MechanismName::new("OTHER").unwrap();
-    registry.register("OTHER", move |_, _| Ok(Arc::new(Other(name.clone())))).unwrap();
+    registry.register("OTHER", move |_| Ok(Arc::new(Other(name.clone())))).unwrap();
     registry
 }
 
@@ -246,6 +246,9 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
             ],
             Effect,
         ),
+        ("store.dir", SASL, vec!["store.dir=@/store"], Refusal),
+        ("super.users", SASL, vec!["super.users=User:alice;User:CN=a,O=b"], Effect),
+        ("admin.principals", SASL, vec!["admin.principals=User:eve"], Effect),
         ("sasl.jaas.config", SASL, vec![jaas], Effect),
         ("java.security.auth.login.config", SASL, vec![in_file, "java.security.auth.login.config=@/eve.conf"], Effect),
         ("sasl.server.max.receive.size", SASL, vec!["sasl.server.max.receive.size=1000"], Effect),

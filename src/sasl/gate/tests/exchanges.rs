@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::*;
 use crate::principal::KafkaPrincipal;
 use crate::sasl::mechanism::{AuthnError, BoxFuture, Mechanism, Outage, Rejection, ServerExchange, Step, Verified};
+use crate::sasl::shared::FactoryInput;
 
 /// Says what each token asks for: `again`, `yes`, `no`, `bad`, `down`, `slow` (a second, then yes) or `never`.
 struct Obedient(MechanismName);
@@ -55,7 +56,7 @@ impl ServerExchange for Round {
 
 async fn obedient(name: &'static str) -> Arc<Mechanisms> {
     let mut registry = Registry::new();
-    let factory = move |_: &MechanismConfig, _: &ListenerName| {
+    let factory = move |_: &FactoryInput<'_>| {
         Ok(Arc::new(Obedient(MechanismName::new(name).expect("name"))) as Arc<dyn Mechanism>)
     };
     registry.register(name, factory).expect("registered");

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig, SaslListenerConfig};
 use crate::sasl::registry::Registry;
+use crate::sasl::shared::Shared;
 use crate::secret::Secret;
 use crate::wire::api_versions::{ApiVersionRange, Features};
 use crate::wire::sasl::{put_authenticate_request, put_handshake_request};
@@ -47,7 +48,7 @@ pub(super) async fn plain_only() -> Arc<Mechanisms> {
 
 pub(super) async fn build(registry: &Registry, mechanisms: Vec<MechanismConfig>) -> Arc<Mechanisms> {
     let config = SaslListenerConfig { mechanisms, max_receive_size: MAX_RECEIVE_SIZE };
-    Arc::new(registry.build(&config, &listener()).await.expect("mechanisms"))
+    Arc::new(registry.build(&config, &listener(), &Shared::default()).await.expect("mechanisms"))
 }
 
 pub(super) fn api_versions() -> ApiVersions {
