@@ -21,8 +21,18 @@ impl UnknownUsers {
     /// The credential that stands for this name. Its salt has the shape and the distribution of those that Kafka's tools make
     /// ([`super::random_salt`]). No password is known to have its keys; a proof that fits would still be nobody's login.
     pub fn credential(&self, mechanism: ScramMechanism, user: &str) -> ScramCredential {
+        self.derive("user", mechanism, user)
+    }
+
+    /// The credential that stands for this delegation token. It is not that of a user of the same name: else a login with
+    /// `tokenauth=true` would show what to compare a user's salt with.
+    pub fn token_credential(&self, mechanism: ScramMechanism, id: &str) -> ScramCredential {
+        self.derive("token", mechanism, id)
+    }
+
+    fn derive(&self, kind: &str, mechanism: ScramMechanism, name: &str) -> ScramCredential {
         let derive = |what: &str| {
-            let message = [what, mechanism.as_str(), user].join("\0");
+            let message = [kind, what, mechanism.as_str(), name].join("\0");
             ScramMechanism::Sha512.hmac(self.key.expose(), message.as_bytes())
         };
         let mut bits = [0; 17];
@@ -63,6 +73,7 @@ mod tests {
         let different: HashSet<_> = others.map(|(key, mechanism, user)| salt(key, mechanism, user)).into();
         assert_eq!(different.len(), others.len());
         assert!(!different.contains(&alice));
+        assert_ne!(of("k").token_credential(sha256, "alice").salt(), alice);
     }
 
     #[test]
