@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::Administration;
-use super::scram::{self, Alteration, Refusal};
+use super::scram::{self, Alteration, Outcome, Refusal};
 use crate::principal::KafkaPrincipal;
 use crate::wire::header::{RequestHeader, api_key};
 use crate::wire::scram_admin::{
@@ -76,14 +76,26 @@ impl Administration {
         }
         let Some(store) = &self.store else { return refused(ErrorCode::SECURITY_DISABLED, NO_STORE) };
         let outcomes = scram::alter(store, alterations).await;
-        let made = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-        tracing::info!(%caller, users = outcomes.len(), changed = made, "credentials changed");
+        log(caller, &outcomes);
         let result = |(user, outcome): (String, Result<(), Refusal>)| match outcome {
             Ok(()) => Altered { user, error: ErrorCode::NONE, error_message: None },
             Err(Refusal { error, message }) => Altered { user, error, error_message: Some(message) },
         };
         AlterResponse { results: outcomes.into_iter().map(result).collect() }
     }
+}
+
+/// Most users that one line of the log names.
+const NAMED: usize = 10;
+
+/// Who has changed whose credentials: what an auditor asks for.
+fn log(caller: &KafkaPrincipal, outcomes: &[Outcome]) {
+    let changed: Vec<&str> =
+        outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(user, _)| user.as_str()).collect();
+    let (users, refused) = (changed.len(), outcomes.len() - changed.len());
+    let named = &changed[..users.min(NAMED)];
+    let more = users - named.len();
+    tracing::info!(%caller, users, refused, ?named, more, "credentials changed");
 }
 
 fn described_result(user: String, of: Result<Vec<(crate::scram::ScramMechanism, u32)>, Refusal>) -> Described {
