@@ -42,7 +42,8 @@ impl Producer {
         check_eq!(node.topics[0].partitions[0].error_code, 0, "leader of {topic}");
         // The bootstrap address of doorkeeper answers for any node; the only one has the number 1.
         let at = (node.brokers[0].host.as_str(), node.brokers[0].port as u16);
-        let at = std::net::ToSocketAddrs::to_socket_addrs(&at).map_err(|e| e.to_string())?.next().ok_or("no address")?;
+        let at =
+            std::net::ToSocketAddrs::to_socket_addrs(&at).map_err(|e| e.to_string())?.next().ok_or("no address")?;
         let mut conn = Conn::open(at)?;
         log_in(&mut conn, Hash::Sha256, user, password)?;
         Ok(Producer { conn, topic })
@@ -113,7 +114,8 @@ fn between_rounds(target: Target) -> Result<()> {
     let (mut other, round_of_other) = half(target)?;
     target.give(user, hash, "new")?;
     let finish = |conn: &mut Conn, message: String| {
-        let request = kafka_protocol::messages::SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(message));
+        let request =
+            kafka_protocol::messages::SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(message));
         conn.call(1, &request)
     };
     let reply = finish(&mut before, round.finish("old"))?;

@@ -2,12 +2,13 @@
 //! compared field by field. What differs is said in the row.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
-use kafka_protocol::messages::AlterUserScramCredentialsRequest;
 use kafka_protocol::messages::alter_user_scram_credentials_request::ScramCredentialUpsertion;
+use kafka_protocol::messages::{AlterUserScramCredentialsRequest, DescribeUserScramCredentialsResponse};
 use libtest_mimic::Trial;
-use proto_tests::wire::requests::{alter_scram, deletion, describe_scram, upsertion};
 use proto_tests::wire::Conn;
+use proto_tests::wire::requests::{alter_scram, deletion, describe_scram, upsertion};
 use proto_tests::{Result, check, check_eq};
 
 use super::Target;
@@ -40,7 +41,10 @@ impl Row {
     /// All that it names, and those with which every row begins.
     fn users(&self) -> Vec<String> {
         let deleted = self.request.deletions.iter().map(|d| d.name.to_string());
-        deleted.chain(self.request.upsertions.iter().map(|u| u.name.to_string())).chain(["both", "one"].map(Into::into)).collect()
+        deleted
+            .chain(self.request.upsertions.iter().map(|u| u.name.to_string()))
+            .chain(["both", "one"].map(Into::into))
+            .collect()
     }
 
     fn but_front(mut self, results: Vec<Fault>, left: Vec<(&'static str, Vec<i8>)>) -> Row {
@@ -55,6 +59,14 @@ const UNKNOWN: &str = "Unknown SCRAM mechanism";
 const GONE: &str = "Attempt to delete a user credential that does not exist";
 const FEW: &str = "Too few iterations";
 const MANY: &str = "Too many iterations";
+
+const LONG: &str = "Username must not be longer than 1024 bytes or contain NUL";
+
+/// A user name of that many bytes.
+fn name_of(bytes: usize) -> &'static str {
+    static N: OnceLock<String> = OnceLock::new();
+    &N.get_or_init(|| "n".repeat(2000))[..bytes]
+}
 
 fn fault(user: &str, code: i16, message: &str) -> Fault {
     (user.into(), code, Some(message.into()))
@@ -155,7 +167,13 @@ fn rows() -> Vec<Row> {
         // Which fault is told when there are several.
         row("no name, no mechanism, few", vec![], vec![put("", 9, 1)], vec![fault("", 93, EMPTY)], start.clone()),
         row("no mechanism, few", vec![], vec![put("a", 9, 1)], vec![fault("a", 33, UNKNOWN)], start.clone()),
-        row("no mechanism to delete", vec![del("nobody", 9)], vec![], vec![fault("nobody", 33, UNKNOWN)], start.clone()),
+        row(
+            "no mechanism to delete",
+            vec![del("nobody", 9)],
+            vec![],
+            vec![fault("nobody", 33, UNKNOWN)],
+            start.clone(),
+        ),
         row(
             "a fault, then the same user again",
             vec![],
@@ -194,7 +212,13 @@ fn rows() -> Vec<Row> {
         ),
         // Names that no rule forbids.
         row("a comma", vec![], vec![put("a,b=c d", 1, 4096)], vec![good("a,b=c d")], with("a,b=c d", &[1])),
-        row("not ASCII", vec![], vec![put("a\u{fc}\u{20ac}\u{1f600}", 1, 4096)], vec![good("a\u{fc}\u{20ac}\u{1f600}")], with("a\u{fc}\u{20ac}\u{1f600}", &[1])),
+        row(
+            "not ASCII",
+            vec![],
+            vec![put("a\u{fc}\u{20ac}\u{1f600}", 1, 4096)],
+            vec![good("a\u{fc}\u{20ac}\u{1f600}")],
+            with("a\u{fc}\u{20ac}\u{1f600}", &[1]),
+        ),
         row("a line break", vec![], vec![put("a\r\nb", 1, 4096)], vec![good("a\r\nb")], with("a\r\nb", &[1])),
         row("only a blank", vec![], vec![put(" ", 1, 4096)], vec![good(" ")], with(" ", &[1])),
         // Bytes that have any length.
@@ -204,7 +228,8 @@ fn rows() -> Vec<Row> {
             vec![upsertion("a", 1, 4096, b"salt", b"")],
             vec![("a".into(), -1, None)],
             start.clone(),
-        ),
+        )
+        .but_front(vec![fault("a", 93, "Salted password must not be empty")], start.clone()),
         row(
             "a salted password of one byte",
             vec![],
@@ -219,10 +244,42 @@ fn rows() -> Vec<Row> {
             vec![good("a")],
             with("a", &[1]),
         ),
-        row("an empty salt", vec![], vec![upsertion("a", 1, 4096, b"", &[7; 32])], vec![good("a")], with("a", &[1])),
+        row("an empty salt", vec![], vec![upsertion("a", 1, 4096, b"", &[7; 32])], vec![good("a")], with("a", &[1]))
+            .but_front(vec![fault("a", 93, "Salt must have 1 to 1024 bytes")], start.clone()),
+        row(
+            "a salt of 1025 bytes",
+            vec![],
+            vec![upsertion("a", 1, 4096, &[1; 1025], &[7; 32])],
+            vec![good("a")],
+            with("a", &[1]),
+        )
+        .but_front(vec![fault("a", 93, "Salt must have 1 to 1024 bytes")], start.clone()),
+        row("a NUL in the name", vec![], vec![put("a\0", 1, 4096)], vec![good("a\0")], with("a\0", &[1]))
+            .but_front(vec![fault("a\0", 93, LONG)], start.clone()),
+        row(
+            "a name of 1024 bytes",
+            vec![],
+            vec![put(name_of(1024), 1, 4096)],
+            vec![good(name_of(1024))],
+            with(name_of(1024), &[1]),
+        ),
+        row(
+            "a name of 1025 bytes",
+            vec![],
+            vec![put(name_of(1025), 1, 4096)],
+            vec![good(name_of(1025))],
+            with(name_of(1025), &[1]),
+        )
+        .but_front(vec![fault(name_of(1025), 93, LONG)], start.clone()),
     ];
     for number in [0, 3, 127, -1, -128] {
-        all.push(row("no such mechanism", vec![], vec![put("a", number, 4096)], vec![fault("a", 33, UNKNOWN)], start.clone()));
+        all.push(row(
+            "no such mechanism",
+            vec![],
+            vec![put("a", number, 4096)],
+            vec![fault("a", 33, UNKNOWN)],
+            start.clone(),
+        ));
     }
     all
 }
@@ -252,11 +309,11 @@ fn begin(target: Target, conn: &mut Conn) -> Result<()> {
 /// The users of the rows and their mechanisms, sorted. (Other trials have users too.)
 fn left(conn: &mut Conn) -> Result<Vec<(String, Vec<i8>)>> {
     let reply = conn.call(0, &describe_scram(None))?;
-    check_eq!((reply.error_code, reply.error_message), (0, None), "description of all");
+    check_eq!((reply.error_code, reply.error_message.as_deref()), (0, Some("")), "description of all");
     let mut users = Vec::new();
     let names: BTreeSet<String> = rows().iter().flat_map(Row::users).collect();
     for row in reply.results.into_iter().filter(|row| names.contains(row.user.as_str())) {
-        check_eq!((row.error_code, &row.error_message), (0, &None), "description of {:?}", row.user);
+        check_eq!((row.error_code, row.error_message.as_deref()), (0, Some("")), "description of {:?}", row.user);
         let mut mechanisms: Vec<i8> = row.credential_infos.iter().map(|c| c.mechanism).collect();
         mechanisms.sort();
         users.push((row.user.to_string(), mechanisms));
@@ -284,7 +341,10 @@ fn alter_row(target: Target, conn: &mut Conn, row: &Row) -> Result<()> {
     let reply = conn.call(0, &row.request)?;
     let differs = row.front.is_some() && target == Target::Front;
     let want = if differs { row.front.as_ref().unwrap_or(&row.kafka) } else { &row.kafka };
-    let seen = reply.results.iter().map(|r| (r.user.to_string(), r.error_code, r.error_message.as_ref().map(ToString::to_string)));
+    let seen = reply
+        .results
+        .iter()
+        .map(|r| (r.user.to_string(), r.error_code, r.error_message.as_ref().map(ToString::to_string)));
     let mut seen: Vec<Fault> = seen.collect();
     // A broker's order is that of its hash tables: first what it did, then what it refused, each in an order of its own.
     seen.sort();
@@ -315,10 +375,17 @@ fn describe() -> Result<()> {
             Ok(())
         })?;
     }
-    let gone = |user: &str| fault(user, 91, &format!("Attempt to describe a user credential that does not exist: {user}"));
+    let gone =
+        |user: &str| fault(user, 91, &format!("Attempt to describe a user credential that does not exist: {user}"));
     let twice = |user: &str| {
-        fault(user, 92, &format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}"))
+        fault(
+            user,
+            92,
+            &format!("Cannot describe SCRAM credentials for the same user twice in a single request: {user}"),
+        )
     };
+    // A description that succeeds has an empty message, where an alteration that does has none.
+    let good = |user: &str| fault(user, 0, "");
     let rows: Vec<(&[&str], Vec<Fault>)> = vec![
         (&["describe-a"], vec![good("describe-a")]),
         (&["describe-b", "describe-a"], vec![good("describe-b"), good("describe-a")]),
@@ -335,12 +402,13 @@ fn describe() -> Result<()> {
     let (mut kafka, mut front) = (Target::Kafka.admin()?, Target::Front.admin()?);
     for (asked, want) in rows {
         let request = describe_scram(Some(asked));
-        let (straight, through) = (kafka.call(0, &request)?, front.call(0, &request)?);
+        let (straight, through) = (sorted(kafka.call(0, &request)?), sorted(front.call(0, &request)?));
         let seen: Vec<Fault> = straight
             .results
             .iter()
             .map(|r| (r.user.to_string(), r.error_code, r.error_message.as_ref().map(ToString::to_string)))
             .collect();
+        let want: Vec<Fault> = BTreeSet::from_iter(want).into_iter().collect();
         if seen != want {
             wrong.push(format!("{asked:?} at kafka: {seen:?}"));
         }
@@ -350,19 +418,28 @@ fn describe() -> Result<()> {
     }
     // All: without a list, and with an empty one. Each gives the same set.
     for request in [describe_scram(None), describe_scram(Some(&[]))] {
-        let (straight, through) = (kafka.call(0, &request)?, front.call(0, &request)?);
-        let mine = |reply: &kafka_protocol::messages::DescribeUserScramCredentialsResponse| {
-            let mut mine: Vec<_> = reply.results.iter().filter(|r| r.user.starts_with("describe")).cloned().collect();
-            mine.sort_by(|a, b| a.user.cmp(&b.user));
-            mine
+        let (straight, through) = (sorted(kafka.call(0, &request)?), sorted(front.call(0, &request)?));
+        let mine = |reply: &DescribeUserScramCredentialsResponse| -> Vec<_> {
+            reply.results.iter().filter(|r| r.user.starts_with("describe")).cloned().collect()
         };
         check_eq!(mine(&straight).len(), users.len(), "users of this trial at kafka");
-        if mine(&straight) != mine(&through) || (through.error_code, &through.error_message) != (0, &straight.error_message) {
+        if mine(&straight) != mine(&through)
+            || (through.error_code, &through.error_message) != (0, &straight.error_message)
+        {
             wrong.push(format!("all\n  kafka: {straight:?}\n  front: {through:?}"));
         }
     }
     check!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
+}
+
+/// A broker's order of users and of mechanisms is that of its hash tables: it changes from run to run.
+fn sorted(mut reply: DescribeUserScramCredentialsResponse) -> DescribeUserScramCredentialsResponse {
+    reply.results.sort_by(|a, b| a.user.cmp(&b.user));
+    for result in &mut reply.results {
+        result.credential_infos.sort_by_key(|info| info.mechanism);
+    }
+    reply
 }
 
 /// H-264: 10,000 users in one request, and away with them.
