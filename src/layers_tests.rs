@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &["config", "foreign", "secret", "stock"]),
     ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
-    ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
+    ("backend", &["config", "listener", "scram", "secret", "socket", "tls", "transport", "wire"]),
     (
         "relay",
         &["admin", "backend", "foreign", "listener", "principal", "sasl", "session", "stock", "transport", "wire"],
