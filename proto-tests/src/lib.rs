@@ -5,6 +5,7 @@
 pub mod address;
 pub mod pki;
 pub mod process;
+pub mod scram;
 pub mod scratch;
 
 pub mod cluster;

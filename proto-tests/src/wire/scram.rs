@@ -1,0 +1,118 @@
+//! SCRAM logins, and the requests that administer SCRAM credentials (KIP-554).
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use kafka_protocol::messages::alter_user_scram_credentials_request::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
+};
+use kafka_protocol::messages::describe_user_scram_credentials_request::{
+    DescribeUserScramCredentialsRequest, UserName,
+};
+use kafka_protocol::messages::describe_user_scram_credentials_response::DescribeUserScramCredentialsResult;
+use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+
+use super::Conn;
+use super::requests::text;
+use crate::scram::{Client, Mechanism};
+use crate::{Result, check_eq};
+
+/// How a login went, where the server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    Accepted,
+    Refused {
+        /// 1: in place of the challenge; 2: after the proof.
+        round: u8,
+        code: i16,
+        message: String,
+    },
+}
+
+impl Login {
+    fn refused(round: u8, reply: SaslAuthenticateResponse) -> Login {
+        let message = reply.error_message.map_or_else(String::new, |m| m.to_string());
+        Login::Refused { round, code: reply.error_code, message }
+    }
+}
+
+impl Conn {
+    /// Logs in by SCRAM. A server that does not prove that it knows the credential is an error.
+    pub fn scram(&mut self, client: &Client) -> Result<Login> {
+        self.handshake(client.mechanism.name())?;
+        let exchange = client.begin()?;
+        let reply = self.call(1, &token(exchange.token()))?;
+        if reply.error_code != 0 {
+            return Ok(Login::refused(1, reply));
+        }
+        let (last, expected) = exchange.answer(&reply.auth_bytes)?;
+        let reply = self.call(1, &token(last))?;
+        if reply.error_code != 0 {
+            return Ok(Login::refused(2, reply));
+        }
+        check_eq!(reply.auth_bytes.as_ref(), expected, "the server's signature");
+        Ok(Login::Accepted)
+    }
+
+    /// A connection on which SCRAM has succeeded.
+    pub fn login_scram(to: SocketAddr, client: &Client) -> Result<Conn> {
+        let mut conn = Conn::open(to)?;
+        check_eq!(conn.scram(client)?, Login::Accepted, "login by {}", client.mechanism.name());
+        Ok(conn)
+    }
+
+    /// What AlterUserScramCredentials answers, by user: error code and message.
+    pub fn alter_scram(&mut self, request: &AlterUserScramCredentialsRequest) -> Result<Vec<(String, i16, String)>> {
+        let reply = self.call(0, request)?;
+        let row =
+            |r: kafka_protocol::messages::alter_user_scram_credentials_response::AlterUserScramCredentialsResult| {
+                (r.user.to_string(), r.error_code, r.error_message.map_or_else(String::new, |m| m.to_string()))
+            };
+        Ok(reply.results.into_iter().map(row).collect())
+    }
+
+    /// The credentials of those users, of all if there are none.
+    pub fn describe_scram(&mut self, users: &[&str]) -> Result<Vec<DescribeUserScramCredentialsResult>> {
+        let reply = self.call(0, &describe(users))?;
+        check_eq!(reply.error_code, 0, "describe: {:?}", reply.error_message);
+        Ok(reply.results)
+    }
+}
+
+fn token(bytes: Vec<u8>) -> SaslAuthenticateRequest {
+    SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(bytes))
+}
+
+/// The user gets, or changes to, this credential.
+pub fn upsertion(
+    user: &str,
+    mechanism: Mechanism,
+    iterations: i32,
+    salt: &[u8],
+    salted: &[u8],
+) -> ScramCredentialUpsertion {
+    ScramCredentialUpsertion::default()
+        .with_name(text(user))
+        .with_mechanism(mechanism.code())
+        .with_iterations(iterations)
+        .with_salt(Bytes::copy_from_slice(salt))
+        .with_salted_password(Bytes::copy_from_slice(salted))
+}
+
+/// The user has no credential of this mechanism any more.
+pub fn deletion(user: &str, mechanism: Mechanism) -> ScramCredentialDeletion {
+    ScramCredentialDeletion::default().with_name(text(user)).with_mechanism(mechanism.code())
+}
+
+pub fn alter(
+    deletions: Vec<ScramCredentialDeletion>,
+    upsertions: Vec<ScramCredentialUpsertion>,
+) -> AlterUserScramCredentialsRequest {
+    AlterUserScramCredentialsRequest::default().with_deletions(deletions).with_upsertions(upsertions)
+}
+
+/// Of those users; of all if there are none.
+pub fn describe(users: &[&str]) -> DescribeUserScramCredentialsRequest {
+    let rows: Vec<UserName> = users.iter().map(|u| UserName::default().with_name(text(u))).collect();
+    DescribeUserScramCredentialsRequest::default().with_users(if users.is_empty() { None } else { Some(rows) })
+}
