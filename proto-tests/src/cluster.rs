@@ -1,7 +1,7 @@
 //! The backend: three brokers of a real Apache Kafka (KRaft, combined roles), started once for a run.
 //!
-//! Each broker has four listeners without TLS on its own address, PLAIN (no authentication), SASL (SASL/PLAIN), SCRAM (both SCRAM
-//! mechanisms) and CONTROLLER, and those of [`Tls`].
+//! Each broker has three listeners without TLS on its own address, PLAIN (no authentication), SASL (SASL/PLAIN) and CONTROLLER,
+//! and those of [`Tls`].
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -85,22 +85,11 @@ pub fn jaas() -> String {
     )
 }
 
-/// The keys by which a listener takes both SCRAM mechanisms, and no other.
-pub fn scram_keys(listener: &str) -> String {
-    let key = format!("listener.name.{listener}");
-    let module = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
-    let jaas = |mechanism| format!("{key}.{mechanism}.sasl.jaas.config={module}\n");
-    let enabled = format!("{key}.sasl.enabled.mechanisms=SCRAM-SHA-256,SCRAM-SHA-512\n");
-    enabled + &jaas("scram-sha-256") + &jaas("scram-sha-512")
-}
-
 pub struct Broker {
     pub id: i32,
     pub host: Ipv4Addr,
     pub plain: SocketAddr,
     pub sasl: SocketAddr,
-    /// Where SCRAM-SHA-256 and SCRAM-SHA-512 log in.
-    pub scram: SocketAddr,
     controller: SocketAddr,
     tls: u16,
     dir: PathBuf,
@@ -235,13 +224,13 @@ impl Cluster {
             .collect();
         let text = format!(
             "process.roles=broker,controller\nnode.id={id}\nbroker.rack=rack-{id}\n\
-             listeners=PLAIN://{plain},SASL://{sasl},SCRAM://{scram},CONTROLLER://{controller}{listeners}\n\
-             listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,SCRAM:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
+             listeners=PLAIN://{plain},SASL://{sasl},CONTROLLER://{controller}{listeners}\n\
+             listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
              {stores}ssl.client.auth=required\n{tls}\
              delegation.token.secret.key=token-secret\n\
              inter.broker.listener.name=PLAIN\ncontroller.listener.names=CONTROLLER\n\
              controller.quorum.bootstrap.servers={quorum}\n\
-             sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={jaas}\n{scram_keys}\
+             sasl.enabled.mechanisms=PLAIN\nlistener.name.sasl.plain.sasl.jaas.config={jaas}\n\
              connection.failed.authentication.delay.ms={FAILURE_DELAY}\n\
              log.dirs={data}\nnum.partitions=1\ndefault.replication.factor=3\nmin.insync.replicas=2\n\
              auto.create.topics.enable=false\n\
@@ -258,8 +247,6 @@ impl Cluster {
             id = b.id,
             plain = b.plain,
             sasl = b.sasl,
-            scram = b.scram,
-            scram_keys = scram_keys("scram"),
             controller = b.controller,
             jaas = jaas(),
             data = data.display(),
@@ -282,7 +269,7 @@ impl Cluster {
 impl Broker {
     fn new(n: u8) -> Result<Broker> {
         let host = address::broker(n);
-        let port = address::free_ports(host, 19_000 + u16::from(n) * 100, 4 + Tls::ALL.len() as u16)?;
+        let port = address::free_ports(host, 19_000 + u16::from(n) * 100, 3 + Tls::ALL.len() as u16)?;
         let at = |offset| SocketAddr::from((host, port + offset));
         Ok(Broker {
             id: n.into(),
@@ -290,8 +277,7 @@ impl Broker {
             plain: at(0),
             sasl: at(1),
             controller: at(2),
-            scram: at(3),
-            tls: port + 4,
+            tls: port + 3,
             dir: scratch::dir(&format!("broker-{n}")),
             process: Mutex::new(None),
         })
@@ -368,7 +354,7 @@ fn join(all: impl Iterator<Item = SocketAddr>) -> String {
 }
 
 /// The distribution, from the cache or fetched now.
-fn kafka_home() -> Result<PathBuf> {
+pub fn kafka_home() -> Result<PathBuf> {
     let script = scratch::checkout().join("scripts/get-kafka.sh");
     let said = process::run("get-kafka.sh", process::command(script), "", Duration::from_secs(600))?;
     if !said.stderr.is_empty() {

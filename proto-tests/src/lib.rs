@@ -5,11 +5,11 @@
 pub mod address;
 pub mod pki;
 pub mod process;
-pub mod scram;
 pub mod scratch;
 
 pub mod cluster;
 pub mod front;
+pub mod guarded;
 pub mod haproxy;
 pub mod hostile;
 pub mod http;
@@ -18,6 +18,8 @@ pub mod wire;
 pub mod compare;
 pub mod load;
 pub mod programs;
+pub mod scram;
+pub mod scram_client;
 pub mod standin;
 pub mod tap;
 

@@ -1,224 +1,241 @@
-//! A SCRAM client (RFC 5802, RFC 7677) of the harness's own: nothing of it comes from the program that it tests.
+//! SCRAM by hand (RFC 5802), so that a trial can send every part of it wrong.
 
-use std::num::NonZeroU32;
-use std::sync::Mutex;
-
-use aws_lc_rs::{digest, hmac, pbkdf2, rand};
+use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 
-use crate::{Context, Result};
+use crate::wire::Conn;
+use crate::{Context, Result, check, check_eq};
 
-/// One of the two mechanisms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mechanism {
+/// The hash of a mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
     Sha256,
     Sha512,
 }
 
-impl Mechanism {
-    pub const ALL: [Mechanism; 2] = [Mechanism::Sha256, Mechanism::Sha512];
+impl Hash {
+    pub const BOTH: [Hash; 2] = [Hash::Sha256, Hash::Sha512];
 
-    pub fn name(self) -> &'static str {
+    /// The mechanism's name.
+    pub fn mechanism(self) -> &'static str {
         match self {
-            Mechanism::Sha256 => "SCRAM-SHA-256",
-            Mechanism::Sha512 => "SCRAM-SHA-512",
+            Hash::Sha256 => "SCRAM-SHA-256",
+            Hash::Sha512 => "SCRAM-SHA-512",
         }
     }
 
-    /// Its code in Kafka's requests.
-    pub fn code(self) -> i8 {
+    /// The mechanism's number in Kafka's requests.
+    pub fn number(self) -> i8 {
         match self {
-            Mechanism::Sha256 => 1,
-            Mechanism::Sha512 => 2,
+            Hash::Sha256 => 1,
+            Hash::Sha512 => 2,
         }
     }
 
-    pub fn from_code(code: i8) -> Option<Mechanism> {
-        Mechanism::ALL.into_iter().find(|m| m.code() == code)
+    /// Bytes of a key.
+    pub fn len(self) -> usize {
+        match self {
+            Hash::Sha256 => 32,
+            Hash::Sha512 => 64,
+        }
     }
 
-    fn hmac(self, key: &[u8], data: &[u8]) -> hmac::Tag {
-        let algorithm = match self {
-            Mechanism::Sha256 => hmac::HMAC_SHA256,
-            Mechanism::Sha512 => hmac::HMAC_SHA512,
+    pub fn is_empty(self) -> bool {
+        false
+    }
+
+    pub fn hmac(self, key: &[u8], text: &[u8]) -> Vec<u8> {
+        let hash = match self {
+            Hash::Sha256 => hmac::HMAC_SHA256,
+            Hash::Sha512 => hmac::HMAC_SHA512,
         };
-        hmac::sign(&hmac::Key::new(algorithm, key), data)
+        hmac::sign(&hmac::Key::new(hash, key), text).as_ref().to_vec()
     }
 
-    fn hash(self, data: &[u8]) -> digest::Digest {
-        match self {
-            Mechanism::Sha256 => digest::digest(&digest::SHA256, data),
-            Mechanism::Sha512 => digest::digest(&digest::SHA512, data),
-        }
+    pub fn digest(self, text: &[u8]) -> Vec<u8> {
+        let hash = match self {
+            Hash::Sha256 => &digest::SHA256,
+            Hash::Sha512 => &digest::SHA512,
+        };
+        digest::digest(hash, text).as_ref().to_vec()
     }
 
     /// `Hi(password, salt, iterations)`.
     pub fn salted(self, password: &[u8], salt: &[u8], iterations: u32) -> Vec<u8> {
-        let (algorithm, len) = match self {
-            Mechanism::Sha256 => (pbkdf2::PBKDF2_HMAC_SHA256, 32),
-            Mechanism::Sha512 => (pbkdf2::PBKDF2_HMAC_SHA512, 64),
+        let hash = match self {
+            Hash::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+            Hash::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
         };
-        let mut out = vec![0; len];
-        pbkdf2::derive(algorithm, NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN), salt, password, &mut out);
+        let mut out = vec![0; self.len()];
+        let iterations = iterations.try_into().expect("iterations are not zero");
+        pbkdf2::derive(hash, iterations, salt, password, &mut out);
         out
     }
-}
 
-/// What a client knows of its user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    Password(String),
-    /// The SaltedPassword itself, whatever the server says of salt and iterations: costs no PBKDF2.
-    Salted(Vec<u8>),
-}
+    pub fn client_key(self, salted: &[u8]) -> Vec<u8> {
+        self.hmac(salted, b"Client Key")
+    }
 
-/// ClientKey, StoredKey and ServerKey of a SaltedPassword.
-#[derive(Clone)]
-struct Keys {
-    client: Vec<u8>,
-    stored: Vec<u8>,
-    server: Vec<u8>,
-}
+    pub fn stored_key(self, salted: &[u8]) -> Vec<u8> {
+        self.digest(&self.client_key(salted))
+    }
 
-impl Keys {
-    fn new(mechanism: Mechanism, salted: &[u8]) -> Keys {
-        let client = mechanism.hmac(salted, b"Client Key");
-        let stored = mechanism.hash(client.as_ref());
-        let server = mechanism.hmac(salted, b"Server Key");
-        Keys { client: client.as_ref().into(), stored: stored.as_ref().into(), server: server.as_ref().into() }
+    pub fn server_key(self, salted: &[u8]) -> Vec<u8> {
+        self.hmac(salted, b"Server Key")
     }
 }
 
-/// The salt and the iteration count that keys were made with.
-type Derived = (Vec<u8>, u32, Keys);
-
-/// A user at one mechanism. It derives its keys once for each salt that follows another, as real clients that log in often do.
-pub struct Client {
-    pub mechanism: Mechanism,
-    user: String,
-    secret: Secret,
-    derived: Mutex<Option<Derived>>,
+pub fn encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
-impl Client {
-    pub fn new(mechanism: Mechanism, user: &str, secret: Secret) -> Client {
-        Client { mechanism, user: user.replace('=', "=3D").replace(',', "=2C"), secret, derived: Mutex::new(None) }
-    }
-
-    pub fn with_password(mechanism: Mechanism, user: &str, password: &str) -> Client {
-        Client::new(mechanism, user, Secret::Password(password.to_owned()))
-    }
-
-    /// Begins an exchange with a nonce of its own.
-    pub fn begin(&self) -> Result<Exchange<'_>> {
-        let mut nonce = [0; 18];
-        rand::fill(&mut nonce).context("draw a nonce")?;
-        Ok(self.begin_with(&BASE64.encode(nonce)))
-    }
-
-    fn begin_with(&self, nonce: &str) -> Exchange<'_> {
-        Exchange { client: self, bare: format!("n={},r={nonce}", self.user), nonce: nonce.to_owned() }
-    }
-
-    fn keys(&self, salt: &[u8], iterations: u32) -> Keys {
-        let mut derived = self.derived.lock().unwrap_or_else(|e| e.into_inner());
-        match &*derived {
-            Some((s, i, keys)) if s == salt && *i == iterations => keys.clone(),
-            _ => {
-                let keys = match &self.secret {
-                    Secret::Salted(salted) => Keys::new(self.mechanism, salted),
-                    Secret::Password(password) => {
-                        Keys::new(self.mechanism, &self.mechanism.salted(password.as_bytes(), salt, iterations))
-                    }
-                };
-                *derived = Some((salt.to_vec(), iterations, keys.clone()));
-                keys
-            }
-        }
-    }
+/// A name as it stands in a client-first message.
+pub fn saslname(user: &str) -> String {
+    user.replace('=', "=3D").replace(',', "=2C")
 }
 
-/// A login that has begun.
-pub struct Exchange<'a> {
-    client: &'a Client,
-    /// client-first-message-bare
-    bare: String,
-    nonce: String,
-}
-
-/// What a server says in its first message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
+/// What is known between the two rounds.
+#[derive(Clone, Debug)]
+pub struct Round {
+    pub hash: Hash,
+    /// `n,,` or what the trial sent in its place.
+    pub gs2: String,
+    pub client_first_bare: String,
+    pub client_nonce: String,
+    pub server_first: String,
+    /// The whole of it, the client's own first.
     pub nonce: String,
     pub salt: Vec<u8>,
     pub iterations: u32,
 }
 
-impl Challenge {
-    pub fn read(token: &[u8]) -> Result<Challenge> {
-        let text = std::str::from_utf8(token).context("server-first")?;
-        let mut parts = text.split(',');
-        let mut part = |name: &str| {
-            let found = parts.next().and_then(|p| p.strip_prefix(name)).map(str::to_owned);
-            found.ok_or_else(|| format!("server-first has no {name} in its place: {text:?}"))
+impl Round {
+    /// Reads a server-first message.
+    pub fn new(hash: Hash, gs2: &str, bare: &str, client_nonce: &str, server_first: &[u8]) -> Result<Round> {
+        let text = std::str::from_utf8(server_first).context("server-first")?;
+        let part = |i: usize, key: &str| {
+            let part = text.split(',').nth(i).and_then(|p| p.strip_prefix(key));
+            part.ok_or_else(|| format!("no {key} in {text:?}"))
         };
-        let (nonce, salt, iterations) = (part("r=")?, part("s=")?, part("i=")?);
-        Ok(Challenge {
-            nonce,
-            salt: BASE64.decode(salt).context("the salt")?,
-            iterations: iterations.parse().context("the iteration count")?,
+        check_eq!(text.split(',').count(), 3, "parts of {text:?}");
+        Ok(Round {
+            hash,
+            gs2: gs2.to_owned(),
+            client_first_bare: bare.to_owned(),
+            client_nonce: client_nonce.to_owned(),
+            server_first: text.to_owned(),
+            nonce: part(0, "r=")?.to_owned(),
+            salt: STANDARD.decode(part(1, "s=")?).context("the salt")?,
+            iterations: part(2, "i=")?.parse().context("iterations")?,
         })
     }
+
+    /// `c=` for the gs2 header that was sent.
+    pub fn binding(&self) -> String {
+        encode(self.gs2.as_bytes())
+    }
+
+    fn auth_message(&self, without_proof: &str) -> String {
+        format!("{},{},{without_proof}", self.client_first_bare, self.server_first)
+    }
+
+    /// The proof that belongs to a client-final message without one.
+    pub fn proof(&self, password: &str, without_proof: &str) -> Vec<u8> {
+        let key = self.hash.client_key(&self.hash.salted(password.as_bytes(), &self.salt, self.iterations));
+        let signature = self.client_signature(password, without_proof);
+        key.iter().zip(signature).map(|(a, b)| a ^ b).collect()
+    }
+
+    /// HMAC(StoredKey, AuthMessage).
+    pub fn client_signature(&self, password: &str, without_proof: &str) -> Vec<u8> {
+        let salted = self.hash.salted(password.as_bytes(), &self.salt, self.iterations);
+        self.hash.hmac(&self.hash.stored_key(&salted), self.auth_message(without_proof).as_bytes())
+    }
+
+    /// The server-final message that belongs to a client-final message without proof.
+    pub fn server_final(&self, password: &str, without_proof: &str) -> String {
+        let salted = self.hash.salted(password.as_bytes(), &self.salt, self.iterations);
+        let signature = self.hash.hmac(&self.hash.server_key(&salted), self.auth_message(without_proof).as_bytes());
+        format!("v={}", encode(&signature))
+    }
+
+    /// A client-final message without proof, as it should be.
+    pub fn without_proof(&self) -> String {
+        format!("c={},r={}", self.binding(), self.nonce)
+    }
+
+    /// The same with its proof.
+    pub fn finish(&self, password: &str) -> String {
+        self.prove(password, &self.without_proof())
+    }
+
+    /// What stands before the proof, with the proof that belongs to it.
+    pub fn prove(&self, password: &str, without_proof: &str) -> String {
+        format!("{without_proof},p={}", encode(&self.proof(password, without_proof)))
+    }
 }
 
-impl Exchange<'_> {
-    /// client-first-message
-    pub fn token(&self) -> Vec<u8> {
-        format!("n,,{}", self.bare).into_bytes()
-    }
-
-    /// Takes server-first; gives client-final and what server-final has to be.
-    pub fn answer(self, server_first: &[u8]) -> Result<(Vec<u8>, Vec<u8>)> {
-        let challenge = Challenge::read(server_first)?;
-        if !challenge.nonce.starts_with(&self.nonce) || challenge.nonce.len() == self.nonce.len() {
-            return Err(format!("the server made {:?} of the nonce {:?}", challenge.nonce, self.nonce));
-        }
-        let keys = self.client.keys(&challenge.salt, challenge.iterations);
-        let without_proof = format!("c=biws,r={}", challenge.nonce);
-        let message = [self.bare.as_bytes(), b",", server_first, b",", without_proof.as_bytes()].concat();
-        let mechanism = self.client.mechanism;
-        let signature = mechanism.hmac(&keys.stored, &message);
-        let proof: Vec<u8> = keys.client.iter().zip(signature.as_ref()).map(|(a, b)| a ^ b).collect();
-        let expected = format!("v={}", BASE64.encode(mechanism.hmac(&keys.server, &message)));
-        Ok((format!("{without_proof},p={}", BASE64.encode(proof)).into_bytes(), expected.into_bytes()))
-    }
+/// A nonce that no other connection has.
+pub fn nonce() -> String {
+    let mut bytes = [0; 18];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random bytes");
+    encode(&bytes)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn token(conn: &mut Conn, token: &[u8]) -> Result<SaslAuthenticateResponse> {
+    conn.call(1, &SaslAuthenticateRequest::default().with_auth_bytes(Bytes::copy_from_slice(token)))
+}
 
-    /// RFC 7677 §3
-    #[test]
-    fn the_vector_of_the_rfc() {
-        let client = Client::with_password(Mechanism::Sha256, "user", "pencil");
-        let exchange = client.begin_with("rOprNGfwEbeRWgbNEkqO");
-        assert_eq!(exchange.token(), b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
-        let (last, expected) = exchange
-            .answer(b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
-            .unwrap();
-        let want = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
-        assert_eq!(String::from_utf8_lossy(&last), want);
-        assert_eq!(expected, b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-    }
+/// The first round, the handshake included: what the server says of that user.
+pub fn first_round(conn: &mut Conn, hash: Hash, user: &str) -> Result<Round> {
+    conn.handshake(hash.mechanism())?;
+    let nonce = nonce();
+    let bare = format!("n={},r={nonce}", saslname(user));
+    let reply = token(conn, format!("n,,{bare}").as_bytes())?;
+    check_eq!(reply.error_code, 0, "first round of {user:?}: {:?}", reply.error_message);
+    let round = Round::new(hash, "n,,", &bare, &nonce, &reply.auth_bytes)?;
+    check!(round.nonce.starts_with(&nonce) && round.nonce.len() > nonce.len(), "the server's nonce: {round:?}");
+    Ok(round)
+}
 
-    #[test]
-    fn a_servers_nonce_must_go_on_from_ours() {
-        let client = Client::with_password(Mechanism::Sha512, "user", "pencil");
-        for nonce in ["abc", "other", "ab", ""] {
-            let said = format!("r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
-            assert!(client.begin_with("abc").answer(said.as_bytes()).is_err(), "{nonce}");
-        }
+/// What the server says in the end, and whether it has shown that it knows the password too.
+pub fn try_login(conn: &mut Conn, hash: Hash, user: &str, password: &str) -> Result<SaslAuthenticateResponse> {
+    conn.handshake(hash.mechanism())?;
+    let nonce = nonce();
+    let bare = format!("n={},r={nonce}", saslname(user));
+    let first = token(conn, format!("n,,{bare}").as_bytes())?;
+    if first.error_code != 0 {
+        return Ok(first);
     }
+    let round = Round::new(hash, "n,,", &bare, &nonce, &first.auth_bytes)?;
+    let last = token(conn, round.finish(password).as_bytes())?;
+    if last.error_code == 0 {
+        let want = round.server_final(password, &round.without_proof());
+        check_eq!(last.auth_bytes, Bytes::from(want), "the server's signature");
+    }
+    Ok(last)
+}
+
+/// The text of a refusal of these mechanisms.
+pub fn refusal(hash: Hash) -> String {
+    let name = hash.mechanism();
+    format!("Authentication failed during authentication due to invalid credentials with SASL mechanism {name}")
+}
+
+/// A login that has to succeed.
+pub fn log_in(conn: &mut Conn, hash: Hash, user: &str, password: &str) -> Result<()> {
+    let reply = try_login(conn, hash, user, password)?;
+    check_eq!(reply.error_code, 0, "login of {user:?} with {}: {:?}", hash.mechanism(), reply.error_message);
+    Ok(())
+}
+
+/// A login that has to be refused as a wrong password is.
+pub fn is_refused(conn: &mut Conn, hash: Hash, user: &str, password: &str) -> Result<()> {
+    let reply = try_login(conn, hash, user, password)?;
+    let said = (reply.error_code, reply.error_message.as_deref().unwrap_or_default().to_owned());
+    check_eq!(said, (58, refusal(hash)), "login of {user:?} with {}", hash.mechanism());
+    Ok(())
 }

@@ -3,18 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use kafka_protocol::messages::alter_user_scram_credentials_request::{
-    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
-};
-use kafka_protocol::messages::describe_user_scram_credentials_request::{
-    DescribeUserScramCredentialsRequest, UserName,
-};
+use kafka_protocol::messages::alter_user_scram_credentials_request::AlterUserScramCredentialsRequest;
 use kafka_protocol::messages::describe_user_scram_credentials_response::DescribeUserScramCredentialsResult;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 
 use super::Conn;
-use super::requests::text;
-use crate::scram::{Client, Mechanism};
+use super::requests;
+use crate::scram_client::Client;
 use crate::{Result, check_eq};
 
 /// How a login went, where the server has answered.
@@ -39,8 +34,8 @@ impl Login {
 impl Conn {
     /// Logs in by SCRAM. A server that does not prove that it knows the credential is an error.
     pub fn scram(&mut self, client: &Client) -> Result<Login> {
-        self.handshake(client.mechanism.name())?;
-        let exchange = client.begin()?;
+        self.handshake(client.hash.mechanism())?;
+        let exchange = client.begin();
         let reply = self.call(1, &token(exchange.token()))?;
         if reply.error_code != 0 {
             return Ok(Login::refused(1, reply));
@@ -57,7 +52,7 @@ impl Conn {
     /// A connection on which SCRAM has succeeded.
     pub fn login_scram(to: SocketAddr, client: &Client) -> Result<Conn> {
         let mut conn = Conn::open(to)?;
-        check_eq!(conn.scram(client)?, Login::Accepted, "login by {}", client.mechanism.name());
+        check_eq!(conn.scram(client)?, Login::Accepted, "login by {}", client.hash.mechanism());
         Ok(conn)
     }
 
@@ -71,9 +66,9 @@ impl Conn {
         Ok(reply.results.into_iter().map(row).collect())
     }
 
-    /// The credentials of those users, of all if there are none.
-    pub fn describe_scram(&mut self, users: &[&str]) -> Result<Vec<DescribeUserScramCredentialsResult>> {
-        let reply = self.call(0, &describe(users))?;
+    /// The credentials of those users, of all without a list.
+    pub fn describe_scram(&mut self, users: Option<&[&str]>) -> Result<Vec<DescribeUserScramCredentialsResult>> {
+        let reply = self.call(0, &requests::describe_scram(users))?;
         check_eq!(reply.error_code, 0, "describe: {:?}", reply.error_message);
         Ok(reply.results)
     }
@@ -81,38 +76,4 @@ impl Conn {
 
 fn token(bytes: Vec<u8>) -> SaslAuthenticateRequest {
     SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(bytes))
-}
-
-/// The user gets, or changes to, this credential.
-pub fn upsertion(
-    user: &str,
-    mechanism: Mechanism,
-    iterations: i32,
-    salt: &[u8],
-    salted: &[u8],
-) -> ScramCredentialUpsertion {
-    ScramCredentialUpsertion::default()
-        .with_name(text(user))
-        .with_mechanism(mechanism.code())
-        .with_iterations(iterations)
-        .with_salt(Bytes::copy_from_slice(salt))
-        .with_salted_password(Bytes::copy_from_slice(salted))
-}
-
-/// The user has no credential of this mechanism any more.
-pub fn deletion(user: &str, mechanism: Mechanism) -> ScramCredentialDeletion {
-    ScramCredentialDeletion::default().with_name(text(user)).with_mechanism(mechanism.code())
-}
-
-pub fn alter(
-    deletions: Vec<ScramCredentialDeletion>,
-    upsertions: Vec<ScramCredentialUpsertion>,
-) -> AlterUserScramCredentialsRequest {
-    AlterUserScramCredentialsRequest::default().with_deletions(deletions).with_upsertions(upsertions)
-}
-
-/// Of those users; of all if there are none.
-pub fn describe(users: &[&str]) -> DescribeUserScramCredentialsRequest {
-    let rows: Vec<UserName> = users.iter().map(|u| UserName::default().with_name(text(u))).collect();
-    DescribeUserScramCredentialsRequest::default().with_users(if users.is_empty() { None } else { Some(rows) })
 }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use proto_tests::scram::{Client, Mechanism, Secret};
-use proto_tests::wire::{self as typed, scram as requests};
+use proto_tests::scram::Hash;
+use proto_tests::scram_client::{Client, Secret};
+use proto_tests::wire::{self as typed, requests};
 
 use crate::client::{Conn, Endpoint};
 use crate::load::on_threads;
@@ -21,8 +22,8 @@ struct Frames {
 }
 
 impl Frames {
-    fn new(mechanism: Mechanism) -> Self {
-        Self { api_versions: wire::api_versions(), handshake: wire::sasl_handshake(mechanism.name()) }
+    fn new(hash: Hash) -> Self {
+        Self { api_versions: wire::api_versions(), handshake: wire::sasl_handshake(hash.mechanism()) }
     }
 
     /// Connects, logs in, and has the server prove that it knows the credential.
@@ -31,7 +32,7 @@ impl Frames {
         for frame in [&self.api_versions, &self.handshake] {
             wire::error_code("ApiVersions or SaslHandshake", conn.call(frame)?)?;
         }
-        let exchange = client.begin()?;
+        let exchange = client.begin();
         let first = wire::authenticated(conn.call(&wire::sasl_authenticate(&exchange.token()))?)?;
         let (last, expected) = exchange.answer(first)?;
         if wire::authenticated(conn.call(&wire::sasl_authenticate(&last))?)? != expected {
@@ -42,21 +43,19 @@ impl Frames {
 }
 
 /// `count` times: connect, log in as the first user, close. Gives the seconds that took.
-pub fn log_in_repeatedly(addr: SocketAddr, mechanism: Mechanism, count: usize) -> Res<f64> {
-    let (frames, client) = (Frames::new(mechanism), client(mechanism, 0));
+pub fn log_in_repeatedly(addr: SocketAddr, hash: Hash, count: usize) -> Res<f64> {
+    let (frames, client) = (Frames::new(hash), client(hash, 0));
     logins::repeatedly(count, || frames.log_in(addr, &client))
 }
 
 /// The same as any of that many users, another each time.
-pub fn log_in_as_any(addr: SocketAddr, mechanism: Mechanism, users: usize, count: usize) -> Res<f64> {
-    let frames = Frames::new(mechanism);
+pub fn log_in_as_any(addr: SocketAddr, hash: Hash, users: usize, count: usize) -> Res<f64> {
+    let frames = Frames::new(hash);
     let mut random = Random::default();
     let picked: Vec<usize> = (0..count).map(|_| random.below(users)).collect();
     let start = std::time::Instant::now();
     let mut lanes: Vec<_> = picked.chunks(count.div_ceil(logins::CLIENTS)).collect();
-    on_threads(&mut lanes, |lane| {
-        lane.iter().try_for_each(|n| frames.log_in(addr, &client(mechanism, *n))).map(|()| 0)
-    })?;
+    on_threads(&mut lanes, |lane| lane.iter().try_for_each(|n| frames.log_in(addr, &client(hash, *n))).map(|()| 0))?;
     Ok(start.elapsed().as_secs_f64())
 }
 
@@ -74,19 +73,19 @@ pub fn describe_any(addr: SocketAddr, users: usize, count: usize) -> Res<f64> {
 
 /// Creates that many users, with credentials of these mechanisms. `admin`: whether one must log in to do so. Gives the seconds
 /// that took.
-pub fn create_users(addr: SocketAddr, admin: bool, mechanisms: &[Mechanism], users: usize) -> Res<f64> {
+pub fn create_users(addr: SocketAddr, admin: bool, hashes: &[Hash], users: usize) -> Res<f64> {
     let mut conn = match admin {
         true => typed::Conn::login(addr, USER.0, USER.1)?,
         false => typed::Conn::open(addr)?,
     };
     let start = std::time::Instant::now();
     // Kafka refuses a user twice in a request, even for two mechanisms.
-    for mechanism in mechanisms {
+    for hash in hashes {
         for begin in (0..users).step_by(AT_ONCE) {
             let rows = (begin..users.min(begin + AT_ONCE)).map(|n| {
-                requests::upsertion(&user(n), *mechanism, ITERATIONS, salt(n).as_bytes(), &salted(*mechanism, n))
+                requests::upsertion(&user(n), hash.number(), ITERATIONS, salt(n).as_bytes(), &salted(*hash, n))
             });
-            let answers = conn.alter_scram(&requests::alter(Vec::new(), rows.collect()))?;
+            let answers = conn.alter_scram(&requests::alter_scram(Vec::new(), rows.collect()))?;
             if let Some(wrong) = answers.iter().find(|(_, code, _)| *code != 0) {
                 return Err(format!("creating users: {wrong:?}").into());
             }
@@ -105,12 +104,12 @@ fn salt(n: usize) -> String {
 }
 
 /// Any bytes will do for a SaltedPassword: the server cannot tell which password they come from.
-fn salted(mechanism: Mechanism, n: usize) -> Vec<u8> {
-    mechanism.salted(user(n).as_bytes(), salt(n).as_bytes(), 1)
+fn salted(hash: Hash, n: usize) -> Vec<u8> {
+    hash.salted(user(n).as_bytes(), salt(n).as_bytes(), 1)
 }
 
-fn client(mechanism: Mechanism, n: usize) -> Client {
-    Client::new(mechanism, &user(n), Secret::Salted(salted(mechanism, n)))
+fn client(hash: Hash, n: usize) -> Client {
+    Client::new(hash, &user(n), Secret::Salted(salted(hash, n)))
 }
 
 /// xorshift: the same each time.

@@ -1,6 +1,6 @@
 //! The tables of the credential store.
 
-use proto_tests::scram::Mechanism;
+use proto_tests::scram::Hash;
 
 use super::{Goal, Ratio, median, only_if, short, show, table};
 use crate::rounds::{FEW, Figures, Way};
@@ -17,12 +17,12 @@ pub fn tables(out: &mut String, figures: &Figures) {
 
 fn logins(out: &mut String, figures: &Figures) {
     let mut rows = Vec::new();
-    for mechanism in Mechanism::ALL {
-        let (rate, cpu) = (format!("{} logins per s", mechanism.name()), format!("{} logins cpu us", mechanism.name()));
+    for hash in Hash::BOTH {
+        let (rate, cpu) = (format!("{} logins per s", hash.mechanism()), format!("{} logins cpu us", hash.mechanism()));
         let ratio = Ratio::between(figures.get(&cpu, Doorkeeper), figures.get(&cpu, Straight));
         let row = format!(
             "| {} | {} | {} | {} | {} | {ratio} | {} |",
-            mechanism.name(),
+            hash.mechanism(),
             show(figures, &rate, Straight),
             show(figures, &rate, Doorkeeper),
             show(figures, &cpu, Straight),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use proto_tests::scram::Mechanism;
+use proto_tests::scram::Hash;
 
 use super::{Bench, SETTLE, Way};
 use crate::client::{Conn, Endpoint};
@@ -47,20 +47,20 @@ impl Bench<'_> {
     /// Users, and a JVM that is warm.
     pub(super) fn prepare_stores(&mut self) -> Res<()> {
         let Some(stores) = &self.stores else { return Ok(()) };
-        scram::create_users(stores.few.addr, true, &Mechanism::ALL, FEW)?;
+        scram::create_users(stores.few.addr, true, &Hash::BOTH, FEW)?;
         if self.plan.wants("users") {
             let users = self.plan.users;
             eprintln!("bench: creating {users} users");
-            let seconds = scram::create_users(stores.many.addr, true, &[Mechanism::Sha256], users)?;
+            let seconds = scram::create_users(stores.many.addr, true, &[Hash::Sha256], users)?;
             self.figures.users = users;
             self.figures.add("users loaded s", Way::Doorkeeper, seconds);
         }
         if self.plan.wants("scram-logins") {
-            scram::create_users(self.kafka.plain, false, &Mechanism::ALL, FEW)?;
-            for mechanism in Mechanism::ALL {
-                eprintln!("bench: {WARM} logins by {} to warm Kafka's JVM", mechanism.name());
-                scram::log_in_repeatedly(self.kafka.sasl, mechanism, WARM)?;
-                scram::log_in_repeatedly(self.stores()?.few.addr, mechanism, WARM / 10)?;
+            scram::create_users(self.kafka.plain, false, &Hash::BOTH, FEW)?;
+            for hash in Hash::BOTH {
+                eprintln!("bench: {WARM} logins by {} to warm Kafka's JVM", hash.mechanism());
+                scram::log_in_repeatedly(self.kafka.sasl, hash, WARM)?;
+                scram::log_in_repeatedly(self.stores()?.few.addr, hash, WARM / 10)?;
             }
         }
         Ok(())
@@ -68,7 +68,7 @@ impl Bench<'_> {
 
     pub(super) fn store_round(&mut self, round: usize) -> Res<()> {
         if self.plan.wants("scram-logins") {
-            Mechanism::ALL.into_iter().try_for_each(|mechanism| self.scram_logins(round, mechanism))?;
+            Hash::BOTH.into_iter().try_for_each(|hash| self.scram_logins(round, hash))?;
         }
         if self.plan.wants("users") {
             self.users(round)?;
@@ -77,8 +77,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn scram_logins(&mut self, round: usize, mechanism: Mechanism) -> Res<()> {
-        let (name, count) = (mechanism.name(), self.plan.logins);
+    fn scram_logins(&mut self, round: usize, hash: Hash) -> Res<()> {
+        let (name, count) = (hash.mechanism(), self.plan.logins);
         let mut ways = [(Way::Straight, self.kafka.sasl), (Way::Doorkeeper, self.stores()?.few.addr)];
         ways.rotate_left(round % 2);
         for (way, addr) in ways {
@@ -87,7 +87,7 @@ impl Bench<'_> {
                 _ => bench.stores()?.few.proc.cpu(),
             };
             let before = cpu(self)?;
-            let seconds = scram::log_in_repeatedly(addr, mechanism, count)?;
+            let seconds = scram::log_in_repeatedly(addr, hash, count)?;
             std::thread::sleep(SETTLE);
             let used = cpu(self)? - before;
             self.figures.add(format!("{name} logins per s"), way, count as f64 / seconds);
@@ -101,7 +101,7 @@ impl Bench<'_> {
         type Load = fn(std::net::SocketAddr, usize, usize) -> Res<f64>;
         let loads: [(&str, Load); 2] = [
             ("describe", scram::describe_any),
-            ("login", |addr, users, count| scram::log_in_as_any(addr, Mechanism::Sha256, users, count)),
+            ("login", |addr, users, count| scram::log_in_as_any(addr, Hash::Sha256, users, count)),
         ];
         let count = self.plan.logins;
         for (what, load) in loads {
@@ -146,7 +146,7 @@ impl Bench<'_> {
             stores.many.proc.end(kill)?;
             let begin = Instant::now();
             stores.many.proc = plan.places.restart_store_front(&stores.many)?;
-            scram::log_in_as_any(stores.many.addr, Mechanism::Sha256, plan.users, 1)?;
+            scram::log_in_as_any(stores.many.addr, Hash::Sha256, plan.users, 1)?;
             let seconds = begin.elapsed().as_secs_f64();
             self.figures.add(format!("start after {how} s"), Way::Doorkeeper, seconds);
         }
