@@ -46,6 +46,8 @@ mod scram;
 mod scram_client;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/store_faults/mod.rs"]
+mod store_faults;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         hostile::trials(),
         scram::trials(),
         scram_client::trials(),
+        store_faults::trials(),
         tls::trials(),
     ]
     .into_iter()

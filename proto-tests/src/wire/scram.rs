@@ -9,7 +9,7 @@ use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse
 
 use super::Conn;
 use super::requests;
-use crate::scram_client::Client;
+use crate::scram_client::{Challenge, Client};
 use crate::{Result, check_eq};
 
 /// How a login went, where the server has answered.
@@ -34,19 +34,25 @@ impl Login {
 impl Conn {
     /// Logs in by SCRAM. A server that does not prove that it knows the credential is an error.
     pub fn scram(&mut self, client: &Client) -> Result<Login> {
+        Ok(self.try_scram(client)?.0)
+    }
+
+    /// The same, with what the server said of the credential.
+    pub fn try_scram(&mut self, client: &Client) -> Result<(Login, Option<Challenge>)> {
         self.handshake(client.hash.mechanism())?;
         let exchange = client.begin();
         let reply = self.call(1, &token(exchange.token()))?;
         if reply.error_code != 0 {
-            return Ok(Login::refused(1, reply));
+            return Ok((Login::refused(1, reply), None));
         }
+        let challenge = Challenge::read(&reply.auth_bytes)?;
         let (last, expected) = exchange.answer(&reply.auth_bytes)?;
         let reply = self.call(1, &token(last))?;
         if reply.error_code != 0 {
-            return Ok(Login::refused(2, reply));
+            return Ok((Login::refused(2, reply), Some(challenge)));
         }
         check_eq!(reply.auth_bytes.as_ref(), expected, "the server's signature");
-        Ok(Login::Accepted)
+        Ok((Login::Accepted, Some(challenge)))
     }
 
     /// A connection on which SCRAM has succeeded.
