@@ -176,7 +176,7 @@ fn start_fails() -> Result<()> {
         skipped(&fs::read_to_string(&trace).unwrap_or_default());
         return Ok(());
     };
-    gone(front)?;
+    gone(*front)?;
     let first = calls_of_the_loader(&trace, &store) + 1;
     let (mut served, mut refused, mut failed) = (0, 0, 0);
     for n in first..first + 8 {
@@ -191,7 +191,7 @@ fn start_fails() -> Result<()> {
             Start::Serves(front, _) => {
                 ledger.judge(front.sasl(), &mut admin(&front)?, &mut random, 8)?;
                 served += 1;
-                gone(front)?;
+                gone(*front)?;
             }
         }
         failed += injected(&trace);
