@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "relay",
         &["admin", "backend", "foreign", "listener", "principal", "sasl", "session", "stock", "transport", "wire"],
     ),
-    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "store", "tls"]),
     (
         "connection",
         &["backend", "config", "listener", "observe", "principal", "relay", "sasl", "session", "tls", "transport"],
