@@ -35,7 +35,7 @@ mod unused;
 use std::fs;
 use std::path::Path;
 
-pub use address_block::AddressBlock;
+pub use address_block::{AddressBlock, network_of};
 pub use changes::{Changes, Origins, changes};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};

@@ -5,6 +5,7 @@
 
 mod after;
 pub mod gate;
+mod guesses;
 mod mechanism;
 pub mod plain;
 mod registry;
@@ -12,6 +13,7 @@ mod shared;
 
 pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
+pub use guesses::{Admitted, GuessLimit, Guesser, Guesses, HeldBack};
 pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
     Step, Verified, made_up_credentials,

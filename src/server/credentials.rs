@@ -15,13 +15,13 @@ pub(super) async fn open(config: &ServerConfig) -> Result<(Option<Store>, Shared
     let Some(directory) = config.store_dir.clone() else { return Ok((None, Shared::default())) };
     let store = tokio::task::spawn_blocking(move || Store::open(&directory)).await.map_err(io::Error::other)??;
     let scram: Arc<dyn ScramCredentials> = Arc::new(Stored(store.clone()));
-    Ok((Some(store), Shared { scram: Some(scram) }))
+    Ok((Some(store), Shared { scram: Some(scram), ..Shared::default() }))
 }
 
 /// What stands for the store where it must not be opened, because a server may have it: nobody is in it.
 pub(super) fn not_opened(config: &ServerConfig) -> Shared {
     let scram = config.store_dir.as_ref().map(|_| Arc::new(NotOpened) as Arc<dyn ScramCredentials>);
-    Shared { scram }
+    Shared { scram, ..Shared::default() }
 }
 
 struct Stored(Store);
