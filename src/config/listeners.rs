@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::endpoints::{Endpoint, may_share_port};
-use super::keys;
+use super::keys::{self, Key, Scope};
 use super::limits::unauthenticated_limits;
 use super::login::Logins;
 use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
+use super::passwords::plain_sources;
 use super::proxy_protocol;
 use super::reader::Reader;
 use super::tls;
-use super::types::{ListenerConfig, MechanismConfig, SaslListenerConfig};
+use super::types::{JaasContext, ListenerConfig, MechanismConfig, SaslListenerConfig};
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
 pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {
@@ -258,7 +259,11 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
         if let Some(found) = reader.find_by_name(&key) {
             reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
         }
-        if let Some(jaas) = logins.server_context(reader, name, &mechanism) {
+        // Only who has users there needs an entry.
+        let has_jaas = mechanism != "PLAIN" || plain_sources(reader, name).jaas;
+        let jaas =
+            if has_jaas { logins.server_context(reader, name, &mechanism) } else { Some(JaasContext::default()) };
+        if let Some(jaas) = jaas {
             let properties = mechanism_properties(reader, name, &mechanism);
             mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });
         }
@@ -278,6 +283,10 @@ fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &st
     for (key, setting) in reader.settings {
         let value = setting.value.trim_matches(|c| c <= ' ');
         if let Some(rest) = key.strip_prefix(&own) {
+            // A row of the table that is not for mechanisms has no effect here, and is warned of.
+            if Key::find(rest).is_some_and(|row| row.scope != Scope::MechanismOnly) {
+                continue;
+            }
             ranked.push((2, rest, value));
         } else if let Some(rest) = key.strip_prefix(&listener).filter(|rest| concerns(rest)) {
             ranked.push((1, rest, value));

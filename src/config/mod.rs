@@ -22,6 +22,7 @@ mod metrics;
 mod names;
 mod naming;
 mod node_hosts;
+mod passwords;
 pub mod properties;
 mod providers;
 mod proxy_protocol;
@@ -42,13 +43,14 @@ pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
 pub use names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 pub use node_hosts::NodeHostPattern;
+pub use passwords::PlainSources;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
 pub use types::{
-    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, MechanismConfig,
-    PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
+    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, LoginConfig,
+    MechanismConfig, PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.
@@ -136,6 +138,7 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
         tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
         metrics_listeners: metrics::listeners(reader),
+        logins: passwords::logins(reader),
         store_dir: administration::store_dir(reader),
         administrators: std::sync::Arc::new(administration::administrators(reader)),
     })

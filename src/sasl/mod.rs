@@ -5,8 +5,9 @@
 
 mod after;
 pub mod gate;
-mod guesses;
+pub mod guesses;
 mod mechanism;
+pub mod passwords;
 pub mod plain;
 mod registry;
 mod shared;
@@ -18,5 +19,6 @@ pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
     Step, Verified, made_up_credentials,
 };
+pub use passwords::{PasswordCheck, Passwords};
 pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};
 pub use shared::{FactoryInput, ScramCredentials, Shared};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::guesses::Guesses;
 use super::mechanism::{BoxFuture, Outage};
+use super::passwords::Passwords;
 use crate::config::{ListenerName, MechanismConfig};
 use crate::scram::{ScramCredential, ScramMechanism};
 use crate::secret::Secret;
@@ -28,6 +29,8 @@ pub struct Shared {
     pub scram: Option<Arc<dyn ScramCredentials>>,
     /// To be asked before a credential is checked, and told what came of it.
     pub guesses: Arc<Guesses>,
+    /// Checks passwords against SCRAM credentials.
+    pub passwords: Arc<Passwords>,
 }
 
 /// What a mechanism is built from.

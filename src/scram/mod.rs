@@ -7,6 +7,8 @@ pub use credential::{CredentialError, ScramCredential, salted_password};
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 
+use crate::secret::Secret;
+
 /// Fewest iterations that a credential may have (RFC 7677 §4; Kafka's own limit).
 pub const MIN_ITERATIONS: u32 = 4096;
 /// Most iterations that an administrator may ask for (Kafka's own limit).
@@ -59,6 +61,16 @@ impl ScramMechanism {
         }
     }
 
+    /// The same password for PBKDF2, in at most 128 bytes: HMAC itself takes a key that is longer than a block of its hash as that
+    /// hash (RFC 2104 §2).
+    pub fn fold(self, password: &[u8]) -> Secret {
+        let block_len = match self {
+            Self::Sha256 => digest::SHA256.block_len(),
+            Self::Sha512 => digest::SHA512.block_len(),
+        };
+        if password.len() > block_len { Secret::new(self.hash(password).as_ref()) } else { Secret::new(password) }
+    }
+
     /// `HMAC(key, data)`.
     pub fn hmac(self, key: &[u8], data: &[u8]) -> hmac::Tag {
         let algorithm = match self {
@@ -88,5 +100,23 @@ impl ScramMechanism {
 impl std::fmt::Display for ScramMechanism {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folded_password_is_the_same_password() {
+        for mechanism in ScramMechanism::ALL {
+            for len in [0, 1, 63, 64, 65, 127, 128, 129, 16_384] {
+                let password = vec![b'p'; len];
+                let credential = ScramCredential::from_password(mechanism, &password, b"salt", 4096).unwrap();
+                let folded = mechanism.fold(&password);
+                assert!(folded.expose().len() <= 128);
+                assert!(credential.is_of(mechanism, folded.expose()), "{mechanism} {len}");
+            }
+        }
     }
 }

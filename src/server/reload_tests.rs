@@ -122,6 +122,7 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
         format!("{:?}", server.common.topology.config()),
         format!("{:?}", server.common.limiter),
         format!("{:?} {:?}", server.loaded.config.shutdown_timeout, server.watcher.interval()),
+        format!("{:?} {:?}", server.shared.guesses, server.shared.passwords),
         format!("backend {:?}", server.backend_tls.as_ref().map(|tls| tls.load().certificates().to_vec())),
     ];
     for running in &server.listeners {
@@ -177,6 +178,13 @@ listener.name.sasl_plaintext.node.id.ranges=0-1
 listener.name.b.node.id.ranges=0-1
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\";
+worker.threads=1
+";
+const STORE: &str = "listeners=SASL_PLAINTEXT://127.0.0.1:0
+listener.name.sasl_plaintext.node.id.ranges=0-1
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\";
+store.dir=@/store
 worker.threads=1
 ";
 const TLS: &str = "listeners=SSL://127.0.0.1:0
@@ -244,6 +252,21 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
                 "sasl.enabled.mechanisms=PLAIN,OTHER",
                 "listener.name.sasl_plaintext.other.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required;",
             ],
+            Effect,
+        ),
+        ("sasl.plain.credentials", STORE, vec!["sasl.plain.credentials=scram"], Effect),
+        ("sasl.plain.cache.size", SASL, vec!["sasl.plain.cache.size=9"], Effect),
+        ("password.verification.threads", SASL, vec!["password.verification.threads=9"], Refusal),
+        (
+            "sasl.failed.logins.per.minute.per.address",
+            SASL,
+            vec!["sasl.failed.logins.per.minute.per.address=9"],
+            Effect,
+        ),
+        (
+            "sasl.failed.logins.per.minute.per.account",
+            SASL,
+            vec!["sasl.failed.logins.per.minute.per.account=9"],
             Effect,
         ),
         ("store.dir", SASL, vec!["store.dir=@/store"], Refusal),
@@ -449,7 +472,8 @@ async fn the_table_of_keys_tells_the_truth_about_reloads() {
             (Nothing, Ok(_)) if after == before => None,
             (Effect, Ok(_)) if after == before => Some("the server is as before".to_owned()),
             (Effect, Ok(_)) => {
-                let fresh = directory.start(&text).await;
+                // A store is one process's alone.
+                let fresh = directory.start(&text.replace("@/store", "@/store-of-another")).await;
                 let expected = state(&fresh, &directory.0).await;
                 fresh.stop().await;
                 let differs = after.iter().zip(&expected).find(|(after, expected)| after != expected);

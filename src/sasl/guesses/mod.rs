@@ -14,16 +14,16 @@ mod table;
 mod window;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{hmac, rand::SystemRandom};
 
 pub use self::table::MAX_ENTRIES;
 use self::table::Table;
-use self::window::Counted;
+use self::window::{Counted, Rule};
 use crate::config::network_of;
 
 /// How long an address that has failed on an account is remembered as such.
@@ -170,6 +170,8 @@ impl fmt::Debug for Guesses {
     }
 }
 
+static NOBODYS: LazyLock<Arc<Guesses>> = LazyLock::new(Arc::default);
+
 /// One address that asks for one account.
 #[derive(Clone)]
 pub struct Guesser {
@@ -205,16 +207,16 @@ impl Guesser {
         }
         let per_address = guesses.per_address.load(Ordering::Relaxed);
         if per_address > 0 {
-            let exempt = past.is_good();
-            if !guesses.addresses.update(self.address, at, |counted| counted.reserve(per_address, at, exempt)) {
+            let rule = Rule::exempt_if(past.is_good());
+            if !guesses.addresses.update(self.address, at, |counted| counted.reserve(per_address, at, rule)) {
                 return Err(guesses.hold_back(self.network, GuessLimit::Address, at));
             }
             admitted.of_address = true;
         }
         let per_account = guesses.per_account.load(Ordering::Relaxed);
         if per_account > 0 {
-            let exempt = past.failed.is_none() || past.succeeded.is_some();
-            if !guesses.accounts.update(self.account, at, |counted| counted.reserve(per_account, at, exempt)) {
+            let rule = Rule::exempt_if(past.failed.is_none() || past.succeeded.is_some());
+            if !guesses.accounts.update(self.account, at, |counted| counted.reserve(per_account, at, rule)) {
                 return Err(guesses.hold_back(self.network, GuessLimit::Account, at));
             }
             admitted.of_account = true;
@@ -222,9 +224,29 @@ impl Guesser {
         Ok(admitted)
     }
 
-    /// Whether the last that this address came to with this account was a login.
-    pub fn is_trusted(&self, now: Instant) -> bool {
-        self.past(now).is_good()
+    /// Asks for a glance at what was right before, ahead of the check: only for an address whose last try at this account was a
+    /// login, and for few at once. As long as it is not given back it counts as if it might fail.
+    pub fn glance(&self, now: Instant) -> Option<Admitted> {
+        let guesses = &*self.guesses;
+        let at = guesses.nanos(now);
+        let mut admitted = Admitted { guesser: self.clone(), of_address: false, of_account: false };
+        if !self.past(now).is_good() {
+            return None;
+        }
+        let limit = match guesses.per_address.load(Ordering::Relaxed) {
+            0 => u32::MAX,
+            limit => limit,
+        };
+        let reserve = |counted: &mut Counted| counted.reserve(limit, at, Rule::Glance);
+        admitted.of_address = guesses.addresses.update(self.address, at, reserve);
+        admitted.of_address.then_some(())?;
+        Some(admitted)
+    }
+
+    /// Somebody who is never held back and of whom nothing is counted.
+    pub(super) fn nobody() -> Self {
+        let guesses = Arc::clone(&NOBODYS);
+        Self { guesses, network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), address: 0, account: 0, pair: 0 }
     }
 
     /// What was tried last was not right, as far as is known: not trusted until the next login.

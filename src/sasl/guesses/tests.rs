@@ -152,7 +152,7 @@ fn strangers_do_not_grow_the_tables_nor_push_out_who_is_known() {
     for table in [clocked.0.addresses.len(), clocked.0.accounts.len(), clocked.0.failed.len()] {
         assert!(table <= MAX_ENTRIES, "{table}");
     }
-    assert!(clocked.0.by(HOME.parse().unwrap(), "alice").is_trusted(clocked.1));
+    assert!(clocked.0.by(HOME.parse().unwrap(), "alice").glance(clocked.1).is_some());
 }
 
 #[test]
@@ -181,4 +181,22 @@ fn nothing_of_a_name_is_kept() {
     let of = |clocked: &Clocked| clocked.0.by(HOME.parse().unwrap(), "alice").account;
     assert_eq!(of(&clocked), of(&clocked));
     assert_ne!(of(&clocked), of(&other));
+}
+
+#[test]
+fn a_glance_is_for_who_has_logged_in_and_for_few_at_once() {
+    let clocked = Clocked::new(300, 60);
+    let by = |from: &str| clocked.0.by(from.parse().unwrap(), "alice");
+    assert!(by(HOME).glance(clocked.1).is_none());
+    assert!(clocked.right(HOME, "alice"));
+    let glances: Vec<_> = (0..10).filter_map(|_| by(HOME).glance(clocked.1)).collect();
+    assert_eq!(glances.len(), 4);
+    assert!(by(GUESSER).glance(clocked.1).is_none());
+    // They hold nobody back.
+    assert!(clocked.right(HOME, "alice") && clocked.right(HOME, "bob"));
+    drop(glances);
+    assert_eq!((clocked.0.addresses.len(), clocked.0.accounts.len()), (0, 0));
+    assert!(by(HOME).glance(clocked.1).is_some());
+    by(HOME).distrust(clocked.1);
+    assert!(by(HOME).glance(clocked.1).is_none());
 }

@@ -6,6 +6,26 @@ const PART: u64 = Duration::from_secs(10).as_nanos() as u64;
 /// Those of a minute and the one that runs: so no minute, wherever it begins, has more than the limit.
 const PARTS: usize = 7;
 
+/// Glances of an address, or at an account, that have no verdict yet: so few that they hold nobody else back.
+const GLANCES: u32 = 4;
+
+/// Whom a check is reserved for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Anybody.
+    Limited,
+    /// Who is not to be held back.
+    Exempt,
+    /// Who wants to know at once.
+    Glance,
+}
+
+impl Rule {
+    pub(super) fn exempt_if(is_exempt: bool) -> Self {
+        if is_exempt { Self::Exempt } else { Self::Limited }
+    }
+}
+
 /// Failed logins by parts of a minute, and checks that are about to end.
 #[derive(Default)]
 pub(super) struct Counted {
@@ -18,15 +38,19 @@ pub(super) struct Counted {
 impl Counted {
     /// Reserves one check, unless too many have failed. Checks that have not ended count as failed as soon as one has: so that
     /// many at once do not get more than the limit, and those whose first logins come at once are not held back for that.
-    pub(super) fn reserve(&mut self, limit: u32, at: u64, exempt: bool) -> bool {
+    pub(super) fn reserve(&mut self, limit: u32, at: u64, rule: Rule) -> bool {
         self.advance(at);
         let failed = self.failed.iter().fold(0, |sum: u32, part| sum.saturating_add(*part));
-        let held = failed >= limit || (failed > 0 && failed.saturating_add(self.pending) >= limit);
-        if held && !exempt {
-            return false;
+        let with_pending = failed.saturating_add(self.pending);
+        let admits = match rule {
+            Rule::Exempt => true,
+            Rule::Limited => failed < limit && (failed == 0 || with_pending < limit),
+            Rule::Glance => self.pending < GLANCES && with_pending < limit,
+        };
+        if admits {
+            self.pending = self.pending.saturating_add(1);
         }
-        self.pending = self.pending.saturating_add(1);
-        true
+        admits
     }
 
     /// A reserved check has failed.
