@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::heartbeat::{Heartbeat, Heartbeats};
 use crate::backend::Topology;
+use crate::sasl::{Guesses, Passwords};
 
 pub use docs::documentation;
 pub use labels::{CertificateStore, ConnectionState, HandshakeOutcome, Refused, ReloadOutcome, ReloadSubject};
@@ -30,6 +31,7 @@ pub use listener::{ClosedBy, ListenerMetrics, OpenClient};
 pub struct Metrics {
     listeners: Mutex<BTreeMap<String, Arc<ListenerMetrics>>>,
     topology: OnceLock<Arc<Topology>>,
+    logins: OnceLock<(Arc<Guesses>, Arc<Passwords>)>,
     max_connections: AtomicU64,
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
@@ -50,6 +52,7 @@ impl Default for Metrics {
         Self {
             listeners: Mutex::default(),
             topology: OnceLock::new(),
+            logins: OnceLock::new(),
             max_connections: AtomicU64::new(u64::MAX),
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
@@ -82,6 +85,11 @@ impl Metrics {
     pub fn watch_backend(&self, topology: Arc<Topology>) {
         // A second one is a slip that changes nothing.
         let _ = self.topology.set(topology);
+    }
+
+    /// Those who judge logins, to ask when somebody looks. Once.
+    pub fn watch_logins(&self, guesses: Arc<Guesses>, passwords: Arc<Passwords>) {
+        let _ = self.logins.set((guesses, passwords));
     }
 
     /// `max.connections` over all listeners; `None` for no limit.
