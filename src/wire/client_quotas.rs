@@ -251,10 +251,9 @@ mod tests {
     #[test]
     fn hostile_counts_allocate_nothing() {
         let head = [0, 0, 0, 9, 0, 0, 0, 0, 0];
-        for tail in [&[0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x07][..], &[0xff, 0xff, 0x7f], &[]] {
-            let frame = [&head[..], tail].concat();
-            assert!(DescribeResponse::decode(&frame).is_err());
-            assert!(AlterResponse::decode(&frame).is_err());
+        for count in [&[0xff, 0xff, 0xff, 0xff, 0x07][..], &[0xff, 0xff, 0x7f], &[5, 0], &[]] {
+            assert!(DescribeResponse::decode(&[&head, &[0, 0, 0][..], count].concat()).is_err());
+            assert!(AlterResponse::decode(&[&head[..], count].concat()).is_err());
         }
     }
 }
