@@ -125,7 +125,9 @@ impl Load {
     /// The answer to the oldest request.
     fn count(&mut self, changed: Vec<Changed>) {
         let mut outcomes: HashMap<String, _> = changed.into_iter().collect();
-        for row in self.sent.pop_front().unwrap_or_default() {
+        let rows = self.sent.pop_front().unwrap_or_default();
+        self.progress.advance(rows.len() as u64);
+        for row in rows {
             let row = &self.rows[row];
             match outcomes.remove(&row.user) {
                 Some(Ok(())) if self.known.contains(&(row.user.clone(), row.mechanism.as_str().to_owned())) => {
@@ -138,7 +140,6 @@ impl Load {
                 }
                 None => self.tally.failed.push((row.line, row.user.clone(), "the server did not answer".into())),
             }
-            self.progress.step();
         }
     }
 }
@@ -211,11 +212,11 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    fn step(&mut self) {
+    fn advance(&mut self, by: u64) {
         match self {
-            Self::Bar(bar) => bar.inc(1),
+            Self::Bar(bar) => bar.inc(by),
             Self::Lines { done, total, told } => {
-                *done += 1;
+                *done += by;
                 if told.elapsed() >= BETWEEN_LINES {
                     eprintln!("{done} of {total} credentials");
                     *told = Instant::now();

@@ -20,24 +20,33 @@ use crate::wire::ErrorCode;
 pub(super) fn run(command: Command) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(error.to_string()))?;
-    runtime.block_on(async {
+    let mut session = Session::default();
+    let result = runtime.block_on(async {
         match command {
             Command::Version => {
                 print(&format!("{}\n", env!("CARGO_PKG_VERSION")));
                 Ok(())
             }
-            Command::Describe(entities, place) => describe(&entities, &place).await,
-            Command::Alter(entities, alteration, place) => alter(&entities, &alteration, &place).await,
+            Command::Describe(entities, place) => session.describe(&entities, &place).await,
+            Command::Alter(entities, alteration, place) => session.alter(&entities, &alteration, &place).await,
             Command::AddScram(values, directory) => {
                 let credentials = add_scram::parse_all(&values)?;
-                set(open_store(&directory)?, credentials).await
+                set(session.open_store(&directory)?, credentials).await
             }
             Command::Load(file, place) => {
                 let rows = rows::read(&file)?;
-                bulk::load(&file, rows, open(&place).await?).await
+                bulk::load(&file, rows, session.open(&place).await?).await
             }
         }
-    })
+    });
+    session.close();
+    result
+}
+
+/// What a command has open. A store must be closed before the process ends: RocksDB's threads use what goes with the process.
+#[derive(Default)]
+struct Session {
+    store: Option<Store>,
 }
 
 /// Writes to standard output. Nobody may be reading any more: that is no error.
@@ -46,21 +55,132 @@ pub(super) fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-async fn open(place: &Place) -> Result<Users, Failure> {
-    match place {
-        Place::Servers { bootstrap, properties } => {
-            let environment = |name: &str| std::env::var(name).ok();
-            let config = config::load_client(properties.as_deref(), bootstrap, &environment);
-            let config = config.map_err(|errors| Failure::Failed(errors.to_string()))?;
-            config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-            Ok(Users::Server(Client::connect(&config).await?))
+impl Session {
+    async fn open(&mut self, place: &Place) -> Result<Users, Failure> {
+        match place {
+            Place::Servers { bootstrap, properties } => {
+                let environment = |name: &str| std::env::var(name).ok();
+                let config = config::load_client(properties.as_deref(), bootstrap, &environment);
+                let config = config.map_err(|errors| Failure::Failed(errors.to_string()))?;
+                config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                Ok(Users::Server(Client::connect(&config).await?))
+            }
+            Place::Store(directory) => Ok(Users::Store(self.open_store(directory)?)),
         }
-        Place::Store(directory) => Ok(Users::Store(open_store(directory)?)),
     }
-}
 
-fn open_store(directory: &Path) -> Result<Store, Failure> {
-    Store::open(directory).map_err(|error| Failure::Failed(error.to_string()))
+    fn open_store(&mut self, directory: &Path) -> Result<Store, Failure> {
+        let store = Store::open(directory).map_err(|error| Failure::said(error.to_string()))?;
+        self.store = Some(store.clone());
+        Ok(store)
+    }
+
+    fn close(self) {
+        if let Some(store) = self.store {
+            store.close_blocking();
+        }
+    }
+
+    async fn describe(&mut self, entities: &Entities, place: &Place) -> Result<(), Failure> {
+        check_types(entities)?;
+        if let Place::Store(directory) = place {
+            check_store_types(entities)?;
+            // Nothing is made by looking.
+            if !directory.is_dir() {
+                return Err(Failure::said(format!("{}: there is no store", directory.display())));
+            }
+        }
+        let mut users = self.open(place).await?;
+        if let Users::Server(client) = &mut users {
+            print(&quotas::describe(client, entities).await?);
+        }
+        if entities.types[0] == IPS || entities.types.iter().any(|kind| kind == CLIENTS) {
+            return Ok(());
+        }
+        if entities.names.iter().any(String::is_empty) {
+            return Ok(());
+        }
+        let mut lines = String::new();
+        for (user, told) in users.describe(entities.names.clone()).await? {
+            lines += &match told {
+                Ok(credentials) => {
+                    let credentials: Vec<String> = credentials
+                        .iter()
+                        .map(|(mechanism, iterations)| format!("{mechanism}=iterations={iterations}"))
+                        .collect();
+                    format!("SCRAM credential configs for user-principal '{user}' are {}\n", credentials.join(", "))
+                }
+                Err((ErrorCode::RESOURCE_NOT_FOUND, _)) => continue,
+                Err((error, message)) => {
+                    let (class, words) = kafka_error::text(error, message.as_deref());
+                    format!(
+                        "Error retrieving SCRAM credential configs for user-principal '{user}': ExecutionException: \
+                     org.apache.kafka.common.errors.{class}: {words}\n"
+                    )
+                }
+            };
+        }
+        print(&lines);
+        Ok(())
+    }
+
+    async fn alter(&mut self, entities: &Entities, alteration: &Alteration, place: &Place) -> Result<(), Failure> {
+        check_types(entities)?;
+        if matches!(place, Place::Store(_)) {
+            check_store_types(entities)?;
+        }
+        let add = match &alteration.add {
+            None => Additions::default(),
+            Some(Addition::Text(text)) => Additions::parse(text)?,
+            Some(Addition::File(file)) => Additions::read(file)?,
+        };
+        let delete = &alteration.delete;
+        check_names(entities, &add, delete)?;
+        let is_quota = |name: &str| quotas::is_quota(name) || quotas::is_ip_quota(name);
+        if entities.types[0] == IPS || add.names().any(is_quota) || delete.iter().any(|name| is_quota(name)) {
+            let Users::Server(mut client) = self.open_for_quotas(place).await? else { return Ok(()) };
+            quotas::alter(&mut client, entities, &add, delete).await?;
+        } else {
+            self.alter_credentials(&entities.names[0], &add, delete, place).await?;
+        }
+        print(&completed(entities));
+        Ok(())
+    }
+
+    async fn open_for_quotas(&mut self, place: &Place) -> Result<Users, Failure> {
+        if matches!(place, Place::Store(_)) {
+            return Err(Failure::said(
+                "A store has no quotas; they are kept by the Kafka cluster: use --bootstrap-server",
+            ));
+        }
+        self.open(place).await
+    }
+
+    async fn alter_credentials(
+        &mut self,
+        user: &str,
+        add: &Additions,
+        delete: &[String],
+        place: &Place,
+    ) -> Result<(), Failure> {
+        let mut credentials = Vec::new();
+        for (mechanism, value) in add.iter().filter_map(|(name, value)| Some((ScramMechanism::from_name(name)?, value)))
+        {
+            let (iterations, password) = scram_value(mechanism, value)?;
+            credentials.push(derive(user, mechanism, iterations, &password)?);
+        }
+        let deletions: Vec<_> =
+            delete.iter().filter_map(|name| Some((user.to_owned(), ScramMechanism::from_name(name)?))).collect();
+        let mut users = self.open(place).await?;
+        if deletions.is_empty() && credentials.is_empty() {
+            return Ok(());
+        }
+        let changed = match users.change(deletions, credentials).await? {
+            Some(changed) => changed,
+            None => users.changed().await?,
+        };
+        first_refusal(changed)
+    }
 }
 
 /// The types that are ours to handle.
@@ -73,49 +193,6 @@ fn check_types(entities: &Entities) -> Result<(), Failure> {
     }
 }
 
-async fn describe(entities: &Entities, place: &Place) -> Result<(), Failure> {
-    check_types(entities)?;
-    if let Place::Store(directory) = place {
-        check_store_types(entities)?;
-        // Nothing is made by looking.
-        if !directory.is_dir() {
-            return Err(Failure::said(format!("{}: there is no store", directory.display())));
-        }
-    }
-    let mut users = open(place).await?;
-    if let Users::Server(client) = &mut users {
-        print(&quotas::describe(client, entities).await?);
-    }
-    if entities.types[0] == IPS || entities.types.iter().any(|kind| kind == CLIENTS) {
-        return Ok(());
-    }
-    if entities.names.iter().any(String::is_empty) {
-        return Ok(());
-    }
-    let mut lines = String::new();
-    for (user, told) in users.describe(entities.names.clone()).await? {
-        lines += &match told {
-            Ok(credentials) => {
-                let credentials: Vec<String> = credentials
-                    .iter()
-                    .map(|(mechanism, iterations)| format!("{mechanism}=iterations={iterations}"))
-                    .collect();
-                format!("SCRAM credential configs for user-principal '{user}' are {}\n", credentials.join(", "))
-            }
-            Err((ErrorCode::RESOURCE_NOT_FOUND, _)) => continue,
-            Err((error, message)) => {
-                let (class, words) = kafka_error::text(error, message.as_deref());
-                format!(
-                    "Error retrieving SCRAM credential configs for user-principal '{user}': ExecutionException: \
-                     org.apache.kafka.common.errors.{class}: {words}\n"
-                )
-            }
-        };
-    }
-    print(&lines);
-    Ok(())
-}
-
 /// A store has users' credentials; quotas are the cluster's.
 fn check_store_types(entities: &Entities) -> Result<(), Failure> {
     match entities.types.iter().find(|kind| *kind != USERS) {
@@ -124,36 +201,6 @@ fn check_store_types(entities: &Entities) -> Result<(), Failure> {
         ))),
         None => Ok(()),
     }
-}
-
-async fn alter(entities: &Entities, alteration: &Alteration, place: &Place) -> Result<(), Failure> {
-    check_types(entities)?;
-    if matches!(place, Place::Store(_)) {
-        check_store_types(entities)?;
-    }
-    let add = match &alteration.add {
-        None => Additions::default(),
-        Some(Addition::Text(text)) => Additions::parse(text)?,
-        Some(Addition::File(file)) => Additions::read(file)?,
-    };
-    let delete = &alteration.delete;
-    check_names(entities, &add, delete)?;
-    let is_quota = |name: &str| quotas::is_quota(name) || quotas::is_ip_quota(name);
-    if entities.types[0] == IPS || add.names().any(is_quota) || delete.iter().any(|name| is_quota(name)) {
-        let Users::Server(mut client) = open_for_quotas(place).await? else { return Ok(()) };
-        quotas::alter(&mut client, entities, &add, delete).await?;
-    } else {
-        alter_credentials(&entities.names[0], &add, delete, place).await?;
-    }
-    print(&completed(entities));
-    Ok(())
-}
-
-async fn open_for_quotas(place: &Place) -> Result<Users, Failure> {
-    if matches!(place, Place::Store(_)) {
-        return Err(Failure::said("A store has no quotas; they are kept by the Kafka cluster: use --bootstrap-server"));
-    }
-    open(place).await
 }
 
 fn completed(entities: &Entities) -> String {
@@ -218,25 +265,6 @@ fn is_scram_ref(name: &&str) -> bool {
 
 fn refuse_names(unknown: &[String], say: impl FnOnce(&[String]) -> String) -> Result<(), Failure> {
     if unknown.is_empty() { Ok(()) } else { Err(Failure::said(say(unknown))) }
-}
-
-async fn alter_credentials(user: &str, add: &Additions, delete: &[String], place: &Place) -> Result<(), Failure> {
-    let mut credentials = Vec::new();
-    for (mechanism, value) in add.iter().filter_map(|(name, value)| Some((ScramMechanism::from_name(name)?, value))) {
-        let (iterations, password) = scram_value(mechanism, value)?;
-        credentials.push(derive(user, mechanism, iterations, &password)?);
-    }
-    let deletions: Vec<_> =
-        delete.iter().filter_map(|name| Some((user.to_owned(), ScramMechanism::from_name(name)?))).collect();
-    let mut users = open(place).await?;
-    if deletions.is_empty() && credentials.is_empty() {
-        return Ok(());
-    }
-    let changed = match users.change(deletions, credentials).await? {
-        Some(changed) => changed,
-        None => users.changed().await?,
-    };
-    first_refusal(changed)
 }
 
 /// The credential of a password, with what Kafka's clients and servers check of it.
