@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["scram", "secret"]),
     ("admin", &["config", "principal", "scram", "secret", "store", "wire"]),
     ("foreign", &[]),
+    ("kafka_metadata", &["scram", "secret", "wire"]),
     ("socket", &[]),
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
