@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A module and the modules of this crate that it may use. What stands earlier on the path of a connection knows nothing of
 /// what comes later; `wire`, `secret` and `principal` know nobody.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("wire", &[]),
+    ("wire", &["secret"]),
     ("secret", &[]),
     ("scram", &["secret"]),
     ("store", &["scram", "secret"]),
@@ -24,7 +24,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
-    ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    (
+        "relay",
+        &["admin", "backend", "foreign", "listener", "principal", "sasl", "session", "stock", "transport", "wire"],
+    ),
     ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
     (
         "connection",

@@ -3,7 +3,7 @@
 
 mod credential;
 
-pub use credential::{CredentialError, ScramCredential, salted_password};
+pub use credential::{CredentialError, MAX_SALT_LEN, ScramCredential, salted_password};
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 

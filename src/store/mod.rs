@@ -31,6 +31,15 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whom it is about.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::SetScram { user, .. } | Self::RemoveScram { user, .. } => user,
+        }
+    }
+}
+
 /// Why a store cannot be opened. The text names the directory and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
