@@ -11,6 +11,7 @@ use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
+use doorkeeper::tools;
 
 /// A Kafka-compatible authenticating front: clients connect to it as if it were their Kafka cluster.
 #[derive(Parser)]
@@ -40,6 +41,9 @@ enum Command {
         #[arg(long = "override", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
     },
+    /// Look after a store of credentials
+    #[command(subcommand)]
+    Store(tools::store::Command),
     /// Print a generated document
     Docs {
         /// Which one
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::ExplainCertificate { file, listener, config, overrides } => {
             explain_certificate(&file, &listener, &ConfigArguments { file: config, overrides })
         }
+        Command::Store(command) => tools::store::run(command),
         Command::Docs { document } => {
             print!(
                 "{}",
