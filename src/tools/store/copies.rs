@@ -47,8 +47,13 @@ pub(super) fn restore(place: &Place, backup: &Path, replace: bool, out: &mut dyn
     if let Some(replaced) = &done.replaced {
         tell(out, format_args!("The store that was there lies in {}", replaced.display()))?;
     }
-    if done.may_revive_credentials {
-        warn_of_revived("after this backup was made");
+    match (done.may_revive_credentials, &done.replaced) {
+        (true, _) => warn_of_revived("after this backup was made"),
+        // Nothing is left to compare with.
+        (false, None) => eprintln!(
+            "note: revocations may be lost: what was removed or changed after this backup was made, if anything, is as it was before"
+        ),
+        (false, Some(_)) => {}
     }
     Ok(())
 }

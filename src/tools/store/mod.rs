@@ -129,11 +129,8 @@ impl Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        if error.to_string().contains("damaged") {
-            Self::Damaged(error.to_string())
-        } else {
-            Self::Failed(error.to_string())
-        }
+        let text = error.to_string();
+        if error.is_damage() { Self::Damaged(text) } else { Self::Failed(text) }
     }
 }
 

@@ -126,8 +126,8 @@ pub fn from_kafka(path: &Path) -> Result<(Vec<Entry>, Vec<String>), Failure> {
     }];
     if found.batches_after_snapshot > 0 {
         notes.push(
-            "whether the end of the log is committed is known to the quorum alone; all of it was taken. The log of the active controller, or \
-             of a broker that was shut down last, is surest"
+            "whether the end of the log is committed is not on this disk; all of it was taken. Surest is the directory of the active \
+             controller, or of the node that was stopped last"
                 .into(),
         );
     }
