@@ -1,7 +1,7 @@
 //! `doorkeeper store import`.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,9 +71,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Fail
     };
     let (all, words) = (count(counts.all(), "credential"), counts.in_words());
     let line = if arguments.dry_run {
-        format!("{}: would import {all}: {words}. Nothing was changed", directory.display())
+        format!("{}: {all} read, it would be {words}. Nothing was changed", directory.display())
     } else {
-        format!("{}: imported {all}: {words}", directory.display())
+        format!("{}: {all} read: {words}", directory.display())
     };
     writeln!(out, "{line}").map_err(Failure::output)
 }
@@ -101,6 +101,13 @@ fn read(source: &Source) -> Result<Vec<Entry>, Failure> {
 
 fn write(directory: &Path, entries: Vec<Entry>, on_conflict: OnConflict) -> Result<Counts, Failure> {
     let store = Store::open(directory)?;
+    let written = write_to(&store, entries, on_conflict);
+    // RocksDB must not be in use when the process ends.
+    store.close_blocking();
+    written
+}
+
+fn write_to(store: &Store, entries: Vec<Entry>, on_conflict: OnConflict) -> Result<Counts, Failure> {
     if entries.len() <= EDIT {
         let counts = store.edit_blocking(move |view| plan(&entries, on_conflict, view))?;
         refuse_conflicts(&counts)?;
@@ -155,7 +162,11 @@ impl View for Existing {
 fn existing(directory: &Path) -> Result<Existing, Failure> {
     let mut existing = HashMap::new();
     // An import makes a store where there is none.
-    if directory.exists() {
+    let nothing_there = match fs::read_dir(directory) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if !nothing_there {
         Store::for_each(directory, |change| {
             if let Change::SetScram { user, mechanism, credential } = change {
                 existing.insert((user, mechanism), credential);
