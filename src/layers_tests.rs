@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
     ("principal", &[]),
-    ("config", &["principal", "secret"]),
+    ("config", &["principal", "scram", "secret"]),
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),

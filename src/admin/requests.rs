@@ -53,7 +53,8 @@ impl Administration {
         match scram::describe(self.store.as_ref(), request.users).await {
             Ok(described) => {
                 let results = described.into_iter().map(|(user, of)| described_result(user, of)).collect();
-                DescribeResponse { error: ErrorCode::NONE, error_message: None, results }
+                // Kafka's description that succeeds has an empty message, not none.
+                DescribeResponse { error: ErrorCode::NONE, error_message: Some(String::new()), results }
             }
             Err(Refusal { error, message }) => {
                 DescribeResponse { error, error_message: Some(message), results: Vec::new() }
@@ -103,7 +104,7 @@ fn described_result(user: String, of: Result<Vec<(crate::scram::ScramMechanism, 
         Ok(of) => {
             let credentials =
                 of.into_iter().map(|(mechanism, iterations)| (mechanism.code(), iterations as i32)).collect();
-            Described { user, error: ErrorCode::NONE, error_message: None, credentials }
+            Described { user, error: ErrorCode::NONE, error_message: Some(String::new()), credentials }
         }
         Err(Refusal { error, message }) => {
             Described { user, error, error_message: Some(message), credentials: Vec::new() }
