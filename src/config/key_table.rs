@@ -215,12 +215,15 @@ keys! {
          leaving them out would be unsafe.";
     BACKEND_SECURITY_PROTOCOL = "backend.security.protocol", Choice(PROTOCOLS),
         Derived("the protocol between brokers: that of `inter.broker.listener.name`, else `security.inter.broker.protocol`"), Broker, false,
-        "How connections to the backend are secured. As a mechanism, this version speaks PLAIN.";
+        "How connections to the backend are secured. With SASL, `backend.sasl.mechanism` says how.";
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
-        "The mechanism by which this front logs in to the backend. This version speaks PLAIN.";
+        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. By SCRAM the broker has to prove \
+         that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
         Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
-        "A JAAS entry whose options `username` and `password` are this front's own login to the backend.";
+        "A JAAS entry whose options `username` and `password` are this front's own login to the backend. Its module is \
+         `org.apache.kafka.common.security.plain.PlainLoginModule`, or \
+         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
     INTER_BROKER_LISTENER_NAME = "inter.broker.listener.name", Text, Unset, Broker, false,
