@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A module and the modules of this crate that it may use. What stands earlier on the path of a connection knows nothing of
 /// what comes later; `wire`, `secret` and `principal` know nobody.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("wire", &[]),
+    ("wire", &["secret"]),
     ("secret", &[]),
     ("scram", &["secret"]),
     ("store", &["scram", "secret"]),
@@ -16,14 +16,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
     ("principal", &[]),
-    ("config", &["principal", "secret"]),
+    ("config", &["principal", "scram", "secret"]),
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
     ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
-    ("relay", &["backend", "foreign", "listener", "sasl", "session", "stock", "transport", "wire"]),
+    (
+        "relay",
+        &["admin", "backend", "foreign", "listener", "principal", "sasl", "session", "stock", "transport", "wire"],
+    ),
     ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
     (
         "connection",

@@ -9,6 +9,7 @@ pub mod scratch;
 
 pub mod cluster;
 pub mod front;
+pub mod guarded;
 pub mod haproxy;
 pub mod hostile;
 pub mod http;
@@ -17,6 +18,7 @@ pub mod wire;
 pub mod compare;
 pub mod load;
 pub mod programs;
+pub mod scram;
 pub mod standin;
 pub mod tap;
 

@@ -40,6 +40,8 @@ mod relay;
 mod reliability;
 #[path = "all/reload.rs"]
 mod reload;
+#[path = "all/scram/mod.rs"]
+mod scram;
 #[path = "all/shared_front.rs"]
 mod shared_front;
 #[path = "all/tls/mod.rs"]
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        scram::trials(),
         tls::trials(),
     ]
     .into_iter()
@@ -108,6 +111,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 
 fn stop() {
     shared_front::stop();
+    scram::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }

@@ -59,11 +59,13 @@ keys! {
 "SASL" {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
-         version offers PLAIN. Each needs a JAAS entry on every SASL listener, but for PLAIN with `sasl.plain.credentials=scram`.";
+         version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
+         `sasl.plain.credentials` is `scram`; the other two need `store.dir` instead.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
-         For PLAIN each option `user_<name>=\"<password>\"` is a user. Without both prefixes it is ignored, as in Kafka. \
+         For PLAIN each option `user_<name>=\"<password>\"` is a user. The SCRAM mechanisms need no entry; if there is one, it is a \
+         `org.apache.kafka.common.security.scram.ScramLoginModule`. Without both prefixes it is ignored, as in Kafka. \
          The file is ISO-8859-1 and halves backslashes: write `\\\\\"` for a quote inside a password.";
     JAAS_FILE = "java.security.auth.login.config", Text, Derived("`-Djava.security.auth.login.config=` in the environment variable `KAFKA_OPTS`"),
         Broker, true,
@@ -90,6 +92,13 @@ keys! {
         "Not a Kafka key. Failed logins in a minute, of all mechanisms and from all addresses, after which those of one account are \
          answered as wrong without being checked if they come from an address that has failed on it in the last 10 minutes and has \
          never logged in to it. Whoever knows the password gets in from every other address. 0 is no limit.";
+    SASL_SCRAM_UNKNOWN_USER_KEY = "sasl.scram.unknown.user.key", Password, Derived("a random one that is made with the store"),
+        Listener, true,
+        "Not a Kafka key. The key from which SCRAM makes the salt that is shown for a user that does not exist, so that nobody can ask who \
+         does: at least 32 characters, for example of `openssl rand -base64 32`. Several fronts for the same clients need the same one.";
+    SASL_SCRAM_UNKNOWN_USER_ITERATIONS = "sasl.scram.unknown.user.iterations", Int(4096), Fixed("4096"), Listener, true,
+        "Not a Kafka key. The iteration count that SCRAM shows for a user that does not exist, 4096 to 16384. It should be the one that \
+         all users have: who has another one can be told to exist.";
     SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, true,
         "The largest request in bytes that is read before a client has authenticated.";
     AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,

@@ -27,6 +27,7 @@ pub mod properties;
 mod providers;
 mod proxy_protocol;
 mod reader;
+mod scram;
 mod source;
 mod tls;
 mod tls_types;

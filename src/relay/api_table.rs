@@ -14,6 +14,8 @@ pub enum Handling {
     Rewrite(Rewrite),
     /// The front answers itself.
     Answer,
+    /// The front's administration answers: the request is read whole and may take a while.
+    Administer,
     /// Never advertised; a request closes the connection, as Kafka closes it for an API that a listener does not have.
     Refuse(&'static str),
 }
@@ -59,7 +61,7 @@ impl ApiRow {
     }
 }
 
-use Handling::{Answer, Forward, Refuse, Rewrite as R};
+use Handling::{Administer, Answer, Forward, Refuse, Rewrite as R};
 use Rewrite::*;
 
 const NONE: i16 = i16::MAX;
@@ -125,8 +127,8 @@ pub static API_TABLE: [ApiRow; 77] = [
     row(47, "OffsetDelete", 0..=0, NONE, Forward),
     row(48, "DescribeClientQuotas", 0..=1, 1, Forward),
     row(49, "AlterClientQuotas", 0..=1, 1, Forward),
-    row(50, "DescribeUserScramCredentials", 0..=0, 0, Forward),
-    row(51, "AlterUserScramCredentials", 0..=0, 0, Forward),
+    row(50, "DescribeUserScramCredentials", 0..=0, 0, Administer),
+    row(51, "AlterUserScramCredentials", 0..=0, 0, Administer),
     row(55, "DescribeQuorum", 0..=2, 0, R(QuorumListeners)),
     row(57, "UpdateFeatures", 0..=2, 0, Forward),
     row(60, "DescribeCluster", 0..=2, 0, R(Brokers)),

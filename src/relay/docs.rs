@@ -31,7 +31,7 @@ closes the connection, as a broker does. Node ids and all other fields pass unch
 fn explain(handling: Handling) -> String {
     match handling {
         Handling::Forward => "forwarded".to_owned(),
-        Handling::Answer => "answered by the front".to_owned(),
+        Handling::Answer | Handling::Administer => "answered by the front".to_owned(),
         Handling::Refuse(why) => format!("refused: {why}"),
         Handling::Rewrite(rewrite) => format!(
             "forwarded; {}",

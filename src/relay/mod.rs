@@ -4,6 +4,7 @@
 //! through as it arrives, by `splice(2)` where it is long. Memory per connection does not depend on the size of a frame, and an
 //! idle connection holds no buffer at all.
 
+mod answering;
 pub mod api_table;
 mod buffer;
 mod close_reason;
@@ -23,11 +24,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Administration;
 use crate::backend::{ConnectError, OpenConnection, Topology};
 use crate::listener::{Addresses, Target};
+use crate::principal::KafkaPrincipal;
 use crate::session::Session;
 use crate::transport::Transport;
 
+use answering::Answering;
 pub use close_reason::CloseReason;
 pub use docs::documentation;
 use in_flight::InFlight;
@@ -54,6 +58,8 @@ pub struct RelayRules {
     pub max_idle: Option<Duration>,
     /// `shutdown.timeout.ms`: how long a drain waits for what is in flight.
     pub drain_limit: Duration,
+    /// What answers the requests of administrators.
+    pub administration: Arc<Administration>,
 }
 
 /// How a relayed connection ended.
@@ -75,6 +81,10 @@ pub struct Relay {
     requests: Requests,
     responses: Responses,
     in_flight: InFlight,
+    /// A request that the front answers itself, from its first byte to its answer.
+    answering: Option<Box<Answering>>,
+    /// Who the client is.
+    principal: KafkaPrincipal,
     rules: Arc<RelayRules>,
     addresses: Arc<Addresses>,
     topology: Arc<Topology>,
@@ -105,6 +115,8 @@ impl Relay {
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),
+            answering: None,
+            principal: session.principal().clone(),
             rules,
             addresses,
             topology,
@@ -155,8 +167,9 @@ impl Relay {
                         return Poll::Ready(CloseReason::DrainTimedOut);
                     }
                     let end = idle_at(relay, last_active);
-                    let waits_for_the_backend = !relay.in_flight.is_empty() && !relay.requests.eof;
-                    if end <= Instant::now() && !waits_for_the_backend {
+                    let waits = !relay.in_flight.is_empty() || relay.is_answering();
+                    let waits_for_an_answer = waits && !relay.requests.eof;
+                    if end <= Instant::now() && !waits_for_an_answer {
                         return Poll::Ready(CloseReason::Idle);
                     }
                     let next = end.max(Instant::now() + Duration::from_secs(1));
@@ -199,8 +212,8 @@ impl Relay {
         let mut moved = false;
         loop {
             self.active = false;
-            let result =
-                self.send_taken(cx).and_then(|()| self.pump_requests(cx)).and_then(|()| self.pump_responses(cx));
+            let result = self.send_taken(cx).and_then(|()| self.pump_requests(cx)).and_then(|()| self.pump_answer(cx));
+            let result = result.and_then(|()| self.pump_responses(cx));
             moved |= self.active;
             if let Err(reason) = result {
                 return (moved, Some(reason));
@@ -222,7 +235,8 @@ impl Relay {
             return Some(CloseReason::BackendClosed);
         }
         let backend_has_all = !self.backend.opened().is_some_and(|backend| backend.has_unsent());
-        let answered = self.in_flight.is_empty() && self.requests.is_flushed() && backend_has_all;
+        let answered =
+            self.in_flight.is_empty() && !self.is_answering() && self.requests.is_flushed() && backend_has_all;
         match answered {
             true if self.ending.is_some() => self.ending.take(),
             true if self.requests.eof => Some(CloseReason::ClientClosed),

@@ -5,10 +5,12 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
+use super::answering::Answering;
 use super::api_table::{self, ApiRow, Handling};
 use super::buffer::{BUFFER_LEN, Buffer};
 use super::in_flight::Forwarded;
 use super::{CloseReason, Relay, SPLICE_MIN};
+use crate::admin::Administration;
 use crate::backend::Topology;
 use crate::foreign::ForeignProtocol;
 use crate::sasl::late_sasl_answer;
@@ -84,6 +86,12 @@ impl Requests {
 }
 
 impl Relay {
+    /// Whether the next bytes from the client begin a request.
+    fn is_between_requests(&self) -> bool {
+        let collects = self.answering.as_ref().is_some_and(|answering| answering.left() > 0);
+        self.requests.discard_left == 0 && self.requests.frame_left == 0 && !collects
+    }
+
     /// Moves requests until the client has no more, the backend takes no more, or too many are in flight.
     pub(super) fn pump_requests(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         loop {
@@ -93,7 +101,7 @@ impl Relay {
                     Poll::Pending => return Ok(()),
                 }
             }
-            if self.requests.discard_left == 0 && self.requests.frame_left == 0 {
+            if self.is_between_requests() {
                 match self.next_request() {
                     Ok(Next::Found) => continue,
                     Ok(Next::Hold) => return Ok(()),
@@ -182,6 +190,12 @@ impl Relay {
                     buffer.start = buffer.cleared;
                     requests.discard_left -= dropped as u32;
                 }
+                if let Some(answering) = &mut self.answering {
+                    let collected = (n - passed - dropped).min(answering.left() as usize);
+                    answering.collect(&buffer.unread()[..collected]);
+                    buffer.cleared += collected;
+                    buffer.start = buffer.cleared;
+                }
             }
             result
         };
@@ -210,6 +224,7 @@ impl Relay {
         }
         requests.frame_left = 0;
         requests.discard_left = 0;
+        self.answering.take_if(|answering| answering.left() > 0);
         if let Some(buffer) = &mut requests.buffer {
             buffer.end = buffer.cleared;
         }
@@ -222,7 +237,8 @@ impl Relay {
             let too_many = self.in_flight.len() >= self.rules.max_in_flight as usize;
             // Answers of our own are not counted; a client that does not read them must not pile them up.
             let unread_answers = self.responses.out.len() > MAX_OWN_ANSWERS;
-            if too_many || unread_answers || self.draining || self.ending.is_some() {
+            let busy = too_many || unread_answers || self.is_answering();
+            if busy || self.draining || self.ending.is_some() {
                 return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
             }
             let Some(buffer) = &mut self.requests.buffer else { return Ok(found) };
@@ -251,10 +267,28 @@ impl Relay {
 
             let answer = match row.handling {
                 Handling::Refuse(_) => return Err(CloseReason::RefusedApi(row.name)),
-                Handling::Forward | Handling::Rewrite(_) if !row.versions().contains(&version) => {
+                Handling::Forward | Handling::Rewrite(_) | Handling::Administer
+                    if !row.versions().contains(&version) =>
+                {
                     return Err(CloseReason::UnsupportedVersion(row.name, version));
                 }
                 Handling::Forward | Handling::Rewrite(_) => None,
+                Handling::Administer if size > Administration::MAX_REQUEST => {
+                    return Err(CloseReason::RequestTooLarge);
+                }
+                Handling::Administer => {
+                    if !buffer.to_send().is_empty() {
+                        // What stands before it goes first, so that the gap is at the start of the buffer.
+                        return Ok(Next::Found);
+                    }
+                    let here = unread.len().min(LENGTH_PREFIX + size as usize);
+                    self.answering = Some(Box::new(Answering::start(&unread[LENGTH_PREFIX..here], size)));
+                    buffer.cleared += here;
+                    buffer.start = buffer.cleared;
+                    self.requests_seen += 1;
+                    self.active = true;
+                    return Ok(if self.is_answering() { Next::Hold } else { Next::Found });
+                }
                 Handling::Answer if key == API_VERSIONS => {
                     if !whole {
                         // Its body must be judged, and none that is legal exceeds a buffer.

@@ -277,7 +277,7 @@ impl Relay {
                     }
                 }
             }
-            Handling::Rewrite(_) | Handling::Answer => {
+            Handling::Rewrite(_) | Handling::Answer | Handling::Administer => {
                 if size > self.rules.max_rewritten_response {
                     return Err(CloseReason::BadResponse("larger than backend.rewritten.response.max.bytes"));
                 }

@@ -10,6 +10,7 @@ mod mechanism;
 pub mod passwords;
 pub mod plain;
 mod registry;
+pub mod scram;
 mod shared;
 
 pub use after::late_sasl_answer;

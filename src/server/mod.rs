@@ -24,6 +24,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::Administration;
 use crate::backend::Topology;
 use crate::config::{ConfigErrors, Loaded, ServerConfig};
 use crate::listener::{BindError, ConnectionLimiter};
@@ -31,7 +32,7 @@ use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError, Shared};
-use crate::store::{OpenError, Store};
+use crate::store::OpenError;
 use crate::tls::{ClientTls, TlsError};
 
 use listeners::{Bound, Common, Running, limit_of};
@@ -122,7 +123,10 @@ pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
     let shared = credentials::not_opened(config);
-    runtime.block_on(parts::build(config, registry, &shared, &failure_delays)).map(|parts| parts.warnings)
+    let administration = Arc::new(Administration::new(None, config.administrators.clone()));
+    runtime
+        .block_on(parts::build(config, registry, &shared, &administration, &failure_delays))
+        .map(|parts| parts.warnings)
 }
 
 struct Server {
@@ -131,9 +135,7 @@ struct Server {
     common: Common,
     listeners: Vec<Running>,
     failure_delays: Arc<FailureDelays>,
-    /// What this front keeps, if it keeps anything.
-    #[expect(dead_code, reason = "the administration comes next")]
-    store: Option<Store>,
+    administration: Arc<Administration>,
     /// What the mechanisms of all listeners share.
     shared: Shared,
     without_port: Arc<BrokersWithoutPort>,
@@ -152,7 +154,8 @@ impl Server {
         let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
         let (store, shared) = credentials::open(config).await?;
-        let parts = parts::build(config, registry, &shared, &failure_delays).await?;
+        let administration = Arc::new(Administration::new(store, config.administrators.clone()));
+        let parts = parts::build(config, registry, &shared, &administration, &failure_delays).await?;
         parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let bound: Vec<Bound> =
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
@@ -199,7 +202,7 @@ impl Server {
             common,
             listeners,
             failure_delays,
-            store,
+            administration,
             shared,
             without_port,
             connections,

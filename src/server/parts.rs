@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::watch::{Watch, Watched};
+use crate::admin::Administration;
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::relay::RelayRules;
 use crate::sasl::{FailureDelays, GateRules, Registry, Shared};
@@ -36,6 +37,7 @@ pub(super) async fn build(
     config: &ServerConfig,
     registry: &Registry,
     shared: &Shared,
+    administration: &Arc<Administration>,
     failure_delays: &Arc<FailureDelays>,
 ) -> Result<Parts, StartError> {
     let relay = Arc::new(RelayRules {
@@ -44,6 +46,7 @@ pub(super) async fn build(
         max_rewritten_response: config.backend.rewritten_response_max_bytes,
         max_idle: config.connections_max_idle,
         drain_limit: config.shutdown_timeout,
+        administration: administration.clone(),
     });
     let AllTls { listeners: tls, backend: backend_tls, watched } = load_tls(config).await?;
     let of_listeners = tls.iter().flatten().flat_map(|tls| tls.warnings());

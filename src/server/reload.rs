@@ -91,7 +91,8 @@ impl Server {
         if !changes.refused.is_empty() {
             return Err(ConfigErrors(changes.refused).into());
         }
-        let parts = parts::build(&loaded.config, registry, &self.shared, &self.failure_delays).await?;
+        let parts =
+            parts::build(&loaded.config, registry, &self.shared, &self.administration, &self.failure_delays).await?;
         self.check_certificates(&parts.watch).map_err(Refused::Certificate)?;
         if changes.touches_the_backend() {
             self.try_backend(&loaded, &parts).await?;
@@ -130,6 +131,7 @@ impl Server {
     /// Nothing here fails or waits.
     fn apply(&mut self, Prepared { loaded, parts, bound, .. }: Prepared) {
         let config = &loaded.config;
+        self.administration.set_administrators(config.administrators.clone());
         self.common.limiter.apply(&config.limits);
         credentials::apply(&self.shared, &config.logins);
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));

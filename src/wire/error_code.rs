@@ -23,8 +23,16 @@ impl ErrorCode {
     pub const INVALID_REQUEST: Self = Self(42);
     /// Security features are off.
     pub const SECURITY_DISABLED: Self = Self(54);
+    /// The disk failed or is full.
+    pub const KAFKA_STORAGE_ERROR: Self = Self(56);
     /// The SASL exchange failed.
     pub const SASL_AUTHENTICATION_FAILED: Self = Self(58);
+    /// There is no such thing.
+    pub const RESOURCE_NOT_FOUND: Self = Self(91);
+    /// The same thing is named twice.
+    pub const DUPLICATE_RESOURCE: Self = Self(92);
+    /// A credential that is not taken.
+    pub const UNACCEPTABLE_CREDENTIAL: Self = Self(93);
     /// ApiVersions v5 named another cluster or node (KIP-1242).
     pub const REBOOTSTRAP_REQUIRED: Self = Self(129);
 }

@@ -14,6 +14,10 @@ pub mod api_key {
     pub const API_VERSIONS: i16 = 18;
     /// SaslAuthenticate.
     pub const SASL_AUTHENTICATE: i16 = 36;
+    /// DescribeUserScramCredentials.
+    pub const DESCRIBE_USER_SCRAM_CREDENTIALS: i16 = 50;
+    /// AlterUserScramCredentials.
+    pub const ALTER_USER_SCRAM_CREDENTIALS: i16 = 51;
 }
 
 /// A key that no longer has any version: 4 to 7 since Kafka 4.0.

@@ -13,6 +13,7 @@ mod put;
 mod reader;
 pub mod sasl;
 pub mod schema;
+pub mod scram_admin;
 
 pub use error_code::ErrorCode;
 pub use reader::{MAX_TAGS, Malformed, Reader};
