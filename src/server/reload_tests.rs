@@ -193,14 +193,7 @@ listener.name.sasl_plaintext.node.id.ranges=0-1
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\";
 store.dir=@/store
-worker.threads=1
-";
-const STORE: &str = "listeners=SASL_PLAINTEXT://127.0.0.1:0
-listener.name.sasl_plaintext.node.id.ranges=0-1
-sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\";
-store.dir=@/store
-sasl.scram.unknown.user.key=the same in each of two stores, so that they look alike
+sasl.scram.unknown.user.key=the same for each of two stores, so that they look alike
 worker.threads=1
 ";
 const TLS: &str = "listeners=SSL://127.0.0.1:0
@@ -270,7 +263,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
             ],
             Effect,
         ),
-        ("sasl.plain.credentials", STORE, vec!["sasl.plain.credentials=scram"], Effect),
+        ("sasl.plain.credentials", SCRAM, vec!["sasl.plain.credentials=scram"], Effect),
         ("sasl.plain.cache.size", SASL, vec!["sasl.plain.cache.size=9"], Effect),
         ("password.verification.threads", SASL, vec!["password.verification.threads=9"], Refusal),
         (
