@@ -22,12 +22,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tls", &["config", "foreign", "secret", "stock"]),
     ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
-    ("backend", &["config", "listener", "socket", "tls", "transport", "wire"]),
+    ("backend", &["config", "listener", "scram", "secret", "socket", "tls", "transport", "wire"]),
     (
         "relay",
         &["admin", "backend", "foreign", "listener", "principal", "sasl", "session", "stock", "transport", "wire"],
     ),
-    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "tls"]),
+    ("observe", &["backend", "config", "foreign", "listener", "principal", "relay", "sasl", "session", "store", "tls"]),
     (
         "connection",
         &["backend", "config", "listener", "observe", "principal", "relay", "sasl", "session", "tls", "transport"],

@@ -40,15 +40,10 @@ impl Administration {
     async fn describe(&self, caller: &KafkaPrincipal, request: DescribeRequest) -> DescribeResponse {
         if !self.may(caller) {
             let error = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-            // As Kafka: one result for each user that was asked for, without its name.
-            let result = |_| Described {
-                user: String::new(),
-                error,
-                error_message: Some(NOT_AUTHORIZED.to_owned()),
-                credentials: Vec::new(),
-            };
+            // As Kafka: one result for each user that was asked for, without its name, and without a message.
+            let result = |_| Described { user: String::new(), error, error_message: None, credentials: Vec::new() };
             let results = request.users.iter().map(result).collect();
-            return DescribeResponse { error, error_message: Some(NOT_AUTHORIZED.to_owned()), results };
+            return DescribeResponse { error, error_message: None, results };
         }
         match scram::describe(self.store.as_ref(), request.users).await {
             Ok(described) => {

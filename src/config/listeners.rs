@@ -290,13 +290,13 @@ fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &st
     let own = format!("{listener}{}.", mechanism.to_lowercase());
     let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
-    // Those of doorkeeper's own keys that belong to a listener have no effect there, and a warning says so.
-    let is_a_listeners = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope == keys::Scope::Listener);
+    // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
+    let is_not_its_own = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope != keys::Scope::MechanismOnly);
     // The weakest first: later ones replace earlier ones.
     let mut ranked: Vec<(u8, &str, &str)> = Vec::new();
     for (key, setting) in reader.settings {
         let value = setting.value.trim_matches(|c| c <= ' ');
-        if let Some(rest) = key.strip_prefix(&own).filter(|rest| !is_a_listeners(rest)) {
+        if let Some(rest) = key.strip_prefix(&own).filter(|rest| !is_not_its_own(rest)) {
             ranked.push((2, rest, value));
         } else if let Some(rest) = key.strip_prefix(&listener).filter(|rest| concerns(rest)) {
             ranked.push((1, rest, value));

@@ -50,8 +50,8 @@ pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
 pub use types::{
-    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, LoginConfig,
-    MechanismConfig, PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
+    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig,
+    LoginConfig, LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.
