@@ -41,15 +41,6 @@ use crate::secret::Secret;
 /// Most edits that wait for the writer; who comes then waits to be let in.
 const MAX_WAITING: usize = 1024;
 
-impl Change {
-    /// Whom it is about.
-    pub fn user(&self) -> &str {
-        match self {
-            Self::SetScram { user, .. } | Self::RemoveScram { user, .. } => user,
-        }
-    }
-}
-
 /// Why a store cannot be opened. The text names the directory and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

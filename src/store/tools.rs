@@ -104,7 +104,7 @@ impl Store {
     pub fn restore(backup: &Path, to: &Path, replace: bool) -> Result<Restored, OpenError> {
         let (source, target) = (Place::new(backup), Place::new(to));
         let found = look_into(&source)?;
-        if target.look()? && !replace {
+        if target.look_for_restore()? && !replace {
             return Err(target.error("there is a store already; it is only replaced if you ask for that"));
         }
         let _lock = target.lock()?;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::change::{scram_credential, scram_key};
-use super::database::{Database, Tier};
+use super::database::{Database, Hidden, Tier};
 use super::edit::Edit;
 use super::files::{Files, Staged, Staging};
 use super::inspect::{Inspected, inspect};
@@ -60,8 +60,8 @@ pub(super) struct Writer {
 struct InDoubt {
     /// The number that it has, if it is there.
     revision: u64,
-    /// What leads back.
-    undo: Staged,
+    /// What it has found.
+    before: Arc<Hidden>,
 }
 
 /// What an edit sees: the records, and over them what the edits before it in its group have changed.
@@ -210,7 +210,10 @@ impl Writer {
         staged.retain(|_, staging| staging.before != staging.after);
         let Some(files) = self.files.as_mut().filter(|_| !staged.is_empty()) else { return Ok(()) };
         if let Err(error) = files.write(&staged) {
-            self.in_doubt = Some(InDoubt { revision: self.state.revision + 1, undo: reversed(staged) });
+            let before = staged.into_iter().map(|(key, staging)| (key, staging.before)).collect();
+            let in_doubt = InDoubt { revision: self.state.revision + 1, before: Arc::new(before) };
+            files.database.hide(in_doubt.before.clone());
+            self.in_doubt = Some(in_doubt);
             self.failed(error.clone());
             self.failure.1 = Instant::now();
             return Err(error);
@@ -275,6 +278,11 @@ impl Writer {
     fn take_over(&mut self, found: Inspected) -> Result<(), StoreError> {
         let home = self.place.current();
         let (state, format) = (found.state, found.format);
+        // If it has left nothing behind, it is done with.
+        self.in_doubt.take_if(|in_doubt| in_doubt.revision != state.revision);
+        if let Some(in_doubt) = &self.in_doubt {
+            found.database.hide(in_doubt.before.clone());
+        }
         self.files = None;
         take_back(self.shared.database.swap(Some(Arc::new(found.database))));
         if home.room()? < self.setup.reserve {
@@ -282,27 +290,18 @@ impl Writer {
         }
         let mut files = Files::open(&home, state)?;
         files.upgrade(&home, format, self.setup.formats)?;
-        take_back(self.shared.database.swap(Some(files.database.clone())));
-        self.state = files.state;
-        // It was not acknowledged, and whoever wanted it was told that nothing has changed.
-        if let Some(in_doubt) = self.in_doubt.take_if(|in_doubt| in_doubt.revision != files.state.revision) {
-            tracing::debug!(revision = in_doubt.revision, "a write that failed has left nothing behind");
-        }
         if let Some(in_doubt) = &self.in_doubt {
-            files.write(&in_doubt.undo)?;
+            // Whoever wanted it was told that nothing has changed.
+            files.set_back(&in_doubt.before)?;
             self.in_doubt = None;
         }
+        take_back(self.shared.database.swap(Some(files.database.clone())));
         self.state = files.state;
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
         self.files = Some(files);
         Ok(())
     }
-}
-
-fn reversed(staged: Staged) -> Staged {
-    let reversed = |staging: Staging| Staging { before: staging.after, after: staging.before };
-    staged.into_iter().map(|(key, staging)| (key, reversed(staging))).collect()
 }
 
 /// Closes a database here, and not on the thread of a reader who happens to be the last that uses it.
