@@ -111,6 +111,11 @@ fn options() -> Options {
     options
 }
 
+/// The families of all kinds. Without their own they would have RocksDB's options, and not those of the database.
+fn families(options: &Options) -> [(&'static str, Options); 2] {
+    Kind::ALL.map(|kind| (kind.family(), options.clone()))
+}
+
 fn read_options(from: Tier) -> ReadOptions {
     let mut options = ReadOptions::default();
     if from == Tier::Memory {
@@ -126,22 +131,22 @@ impl Database {
         options.set_error_if_exists(true);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        Ok(Self::of(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+        Ok(Self::of(DB::open_cf_with_opts(&options, path, families(&options))?))
     }
 
     /// Opens one for reading and writing. Families of kinds that it does not have yet are made.
     pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let mut options = options();
         options.create_missing_column_families(true);
-        Ok(Self::of(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+        Ok(Self::of(DB::open_cf_with_opts(&options, path, families(&options))?))
     }
 
     /// Opens one as it stands now, for reading. Changes no file, and needs no lock.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, DatabaseError> {
         let options = options();
-        let families = DB::list_cf(&options, path)?;
-        let known = Kind::ALL.map(Kind::family).into_iter().filter(|known| families.iter().any(|name| name == known));
-        Ok(Self::of(DB::open_cf_for_read_only(&options, path, known, false)?))
+        let there = DB::list_cf(&options, path)?;
+        let known = families(&options).into_iter().filter(|(known, _)| there.iter().any(|name| name == known));
+        Ok(Self::of(DB::open_cf_with_opts_for_read_only(&options, path, known, false)?))
     }
 
     fn of(rocksdb: DB) -> Self {

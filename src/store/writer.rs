@@ -51,8 +51,8 @@ pub(super) struct Writer {
     state: State,
     /// The write that failed and may be on the disk all the same.
     in_doubt: Option<InDoubt>,
-    /// Why edits fail while there are no files, and when to try again.
-    failure: (StoreError, Instant),
+    /// Why there are no files, and when to try again.
+    failure: Option<(StoreError, Instant)>,
     /// The last: the files are closed before others are let in.
     lock: Lock,
 }
@@ -96,10 +96,9 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
         let (state, in_date) = (found.state, found.format == setup.formats.newest);
-        let failure = (StoreError::Full, Instant::now());
-        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, failure, lock };
+        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, failure: None, lock };
         match this.take_over(found) {
-            Err(StoreError::Full) if in_date => this.failed(StoreError::Full),
+            Err(StoreError::Full) if in_date => this.failed(StoreError::Full, RECOVERY_INTERVAL),
             other => other?,
         }
         Ok(this)
@@ -214,8 +213,7 @@ impl Writer {
             let in_doubt = InDoubt { revision: self.state.revision + 1, before: Arc::new(before) };
             files.database.hide(in_doubt.before.clone());
             self.in_doubt = Some(in_doubt);
-            self.failed(error.clone());
-            self.failure.1 = Instant::now();
+            self.failed(error.clone(), Duration::ZERO);
             return Err(error);
         }
         self.state = files.state;
@@ -235,29 +233,32 @@ impl Writer {
     /// The files, opened anew if that is needed and possible.
     fn ready(&mut self) -> Result<&mut Files, StoreError> {
         if self.files.as_ref().is_some_and(|files| files.database.has_failed()) {
-            self.failed(StoreError::Failed("RocksDB could not write what it had in memory".into()));
-            self.failure.1 = Instant::now();
+            let error = StoreError::Failed("RocksDB could not write what it had in memory".into());
+            self.failed(error, Duration::ZERO);
         }
-        if self.files.is_none() {
-            if self.failure.1 > Instant::now() {
-                return Err(self.failure.0.clone());
+        if let Some((failure, again)) = &self.failure {
+            if *again > Instant::now() {
+                return Err(failure.clone());
             }
             match self.recover() {
                 Ok(()) => tracing::info!(revision = self.state.revision, "the store can be written again"),
-                Err(error) => self.failed(error),
+                Err(error) => self.failed(error, RECOVERY_INTERVAL),
             }
         }
-        self.files.as_mut().ok_or_else(|| self.failure.0.clone())
+        match (&mut self.files, &self.failure) {
+            (Some(files), None) => Ok(files),
+            (_, failure) => Err(failure.as_ref().map_or(StoreError::Full, |(failure, _)| failure.clone())),
+        }
     }
 
-    fn failed(&mut self, error: StoreError) {
-        let is_news = self.files.is_some() || self.failure.0 != error;
-        self.files = None;
-        self.shared.set_failing(true);
-        if is_news {
+    /// The files are of no use any more; what readers have stays.
+    fn failed(&mut self, error: StoreError, pause: Duration) {
+        if self.failure.as_ref().is_none_or(|(known, _)| *known != error) {
             tracing::error!(%error, "the store cannot be written; changes are refused until it can");
         }
-        self.failure = (error, Instant::now() + RECOVERY_INTERVAL);
+        self.files = None;
+        self.failure = Some((error, Instant::now() + pause));
+        self.shared.set_failing(true);
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -300,6 +301,7 @@ impl Writer {
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
         self.files = Some(files);
+        self.failure = None;
         Ok(())
     }
 }

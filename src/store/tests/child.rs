@@ -110,10 +110,11 @@ fn what_a_child_does() {
     }
 }
 
-/// Bytes of memory of this process.
+/// Bytes of memory of this process, without those that are pages of files: how much of a program was read depends on who built it.
 fn resident() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * rustix::param::page_size() as u64
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// Writers that each change a pair of users again and again, and say before and after each change which it is.
