@@ -354,7 +354,7 @@ fn join(all: impl Iterator<Item = SocketAddr>) -> String {
 }
 
 /// The distribution, from the cache or fetched now.
-fn kafka_home() -> Result<PathBuf> {
+pub fn kafka_home() -> Result<PathBuf> {
     let script = scratch::checkout().join("scripts/get-kafka.sh");
     let said = process::run("get-kafka.sh", process::command(script), "", Duration::from_secs(600))?;
     if !said.stderr.is_empty() {

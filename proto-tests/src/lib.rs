@@ -5,18 +5,23 @@
 pub mod address;
 pub mod pki;
 pub mod process;
+pub mod random;
 pub mod scratch;
 
 pub mod cluster;
 pub mod front;
+pub mod guarded;
 pub mod haproxy;
 pub mod hostile;
 pub mod http;
 pub mod wire;
 
 pub mod compare;
+pub mod ledger;
 pub mod load;
 pub mod programs;
+pub mod scram;
+pub mod scram_client;
 pub mod standin;
 pub mod tap;
 

@@ -34,7 +34,19 @@ pub fn tool(
     args: &[&str],
     input: &str,
 ) -> Result<Output> {
-    let mut command = cluster.tool(name);
+    tool_at(&cluster.home, name, bootstrap, properties, args, input)
+}
+
+/// The same with the directory of the distribution.
+pub fn tool_at(
+    home: &Path,
+    name: &str,
+    bootstrap: &str,
+    properties: &Path,
+    args: &[&str],
+    input: &str,
+) -> Result<Output> {
+    let mut command = process::command(home.join("bin").join(name));
     // kafka-cluster wants its subcommand first.
     let (first, rest) = if name == "kafka-cluster.sh" { args.split_at(1) } else { args.split_at(0) };
     command.args(first).args(["--bootstrap-server", bootstrap, "--command-config"]).arg(properties).args(rest);

@@ -40,8 +40,14 @@ mod relay;
 mod reliability;
 #[path = "all/reload.rs"]
 mod reload;
+#[path = "all/scram/mod.rs"]
+mod scram;
+#[path = "all/scram_client.rs"]
+mod scram_client;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/store_faults/mod.rs"]
+mod store_faults;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -72,6 +78,9 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        scram::trials(),
+        scram_client::trials(),
+        store_faults::trials(),
         tls::trials(),
     ]
     .into_iter()
@@ -108,6 +117,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 
 fn stop() {
     shared_front::stop();
+    scram::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }

@@ -40,20 +40,16 @@ impl Administration {
     async fn describe(&self, caller: &KafkaPrincipal, request: DescribeRequest) -> DescribeResponse {
         if !self.may(caller) {
             let error = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-            // As Kafka: one result for each user that was asked for, without its name.
-            let result = |_| Described {
-                user: String::new(),
-                error,
-                error_message: Some(NOT_AUTHORIZED.to_owned()),
-                credentials: Vec::new(),
-            };
+            // As Kafka: one result for each user that was asked for, without its name, and without a message.
+            let result = |_| Described { user: String::new(), error, error_message: None, credentials: Vec::new() };
             let results = request.users.iter().map(result).collect();
-            return DescribeResponse { error, error_message: Some(NOT_AUTHORIZED.to_owned()), results };
+            return DescribeResponse { error, error_message: None, results };
         }
         match scram::describe(self.store.as_ref(), request.users).await {
             Ok(described) => {
                 let results = described.into_iter().map(|(user, of)| described_result(user, of)).collect();
-                DescribeResponse { error: ErrorCode::NONE, error_message: None, results }
+                // Kafka's description that succeeds has an empty message, not none.
+                DescribeResponse { error: ErrorCode::NONE, error_message: Some(String::new()), results }
             }
             Err(Refusal { error, message }) => {
                 DescribeResponse { error, error_message: Some(message), results: Vec::new() }
@@ -103,7 +99,7 @@ fn described_result(user: String, of: Result<Vec<(crate::scram::ScramMechanism, 
         Ok(of) => {
             let credentials =
                 of.into_iter().map(|(mechanism, iterations)| (mechanism.code(), iterations as i32)).collect();
-            Described { user, error: ErrorCode::NONE, error_message: None, credentials }
+            Described { user, error: ErrorCode::NONE, error_message: Some(String::new()), credentials }
         }
         Err(Refusal { error, message }) => {
             Described { user, error, error_message: Some(message), credentials: Vec::new() }

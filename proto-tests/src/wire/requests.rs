@@ -1,9 +1,15 @@
 //! Typed requests that the trials use, in their shortest form.
 
 use bytes::Bytes;
+use kafka_protocol::messages::alter_user_scram_credentials_request::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
+};
 use kafka_protocol::messages::api_versions_request::ApiVersionsRequest;
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use kafka_protocol::messages::describe_user_scram_credentials_request::{
+    DescribeUserScramCredentialsRequest, UserName,
 };
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -85,4 +91,31 @@ pub fn fetch(id: Uuid, partition: i32, offset: i64, epoch: i32) -> FetchRequest 
         .with_min_bytes(1)
         .with_max_bytes(100 << 20)
         .with_topics(vec![FetchTopic::default().with_topic_id(id).with_partitions(vec![row])])
+}
+
+/// The credentials of those users; of all without a list.
+pub fn describe_scram(users: Option<&[&str]>) -> DescribeUserScramCredentialsRequest {
+    let rows = |users: &[&str]| users.iter().map(|u| UserName::default().with_name(text(u))).collect();
+    DescribeUserScramCredentialsRequest::default().with_users(users.map(rows))
+}
+
+/// A credential for that mechanism (1 or 2, or what a trial likes), as an admin client sends it: salted, with the password gone.
+pub fn upsertion(user: &str, mechanism: i8, iterations: i32, salt: &[u8], salted: &[u8]) -> ScramCredentialUpsertion {
+    ScramCredentialUpsertion::default()
+        .with_name(text(user))
+        .with_mechanism(mechanism)
+        .with_iterations(iterations)
+        .with_salt(Bytes::copy_from_slice(salt))
+        .with_salted_password(Bytes::copy_from_slice(salted))
+}
+
+pub fn deletion(user: &str, mechanism: i8) -> ScramCredentialDeletion {
+    ScramCredentialDeletion::default().with_name(text(user)).with_mechanism(mechanism)
+}
+
+pub fn alter_scram(
+    deletions: Vec<ScramCredentialDeletion>,
+    upsertions: Vec<ScramCredentialUpsertion>,
+) -> AlterUserScramCredentialsRequest {
+    AlterUserScramCredentialsRequest::default().with_deletions(deletions).with_upsertions(upsertions)
 }
