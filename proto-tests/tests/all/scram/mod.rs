@@ -59,7 +59,7 @@ pub fn stop() {
 /// What a doorkeeper of these trials is started with.
 pub fn spec() -> Result<Spec> {
     let mut spec = Spec::new(&judge()?.sasl.to_string())?;
-    let store = scratch::dir(&format!("store-{}", spec.number()));
+    let store = scratch::dir("stores").join(spec.number().to_string());
     spec.tls_backend("SASL_PLAINTEXT", false)?
         .with_plaintext()
         .tls_listener("SASL_SSL", "SASL_SSL")?
