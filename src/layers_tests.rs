@@ -11,7 +11,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scram", &["secret"]),
     ("store", &["scram", "secret"]),
     ("admin", &["config", "principal", "scram", "secret", "store", "wire"]),
-    ("tools", &["admin", "config", "kafka_metadata", "scram", "secret", "store"]),
     ("foreign", &[]),
     ("kafka_metadata", &["scram", "secret", "wire"]),
     ("socket", &[]),

@@ -70,7 +70,7 @@ impl ConnectError {
 }
 
 /// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
-async fn connect(
+pub async fn connect(
     config: &BackendConfig,
     tls: Option<&ClientTls>,
     keys: &scram_keys::ScramKeys,
