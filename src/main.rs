@@ -42,9 +42,6 @@ enum Command {
         #[arg(long = "override", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
     },
-    /// Look after a store of credentials
-    #[command(subcommand)]
-    Store(tools::store::Command),
     /// Describe and change users' SCRAM credentials and quotas, as Kafka's kafka-configs does: see `doorkeeper configs --help`
     #[command(disable_help_flag = true)]
     Configs {
@@ -52,6 +49,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Look after a store of credentials
+    #[command(subcommand)]
+    Store(tools::store::Command),
     /// Print a generated document
     Docs {
         /// Which one

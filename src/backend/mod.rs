@@ -17,6 +17,7 @@ use crate::tls::{self, ClientTls, HandshakeError};
 use crate::transport::Transport;
 
 pub use counters::{BackendCounters, OpenConnection};
+pub use scram_keys::ScramKeys;
 pub use topology::{BrokerWatcher, Topology};
 
 /// Why no backend connection could be had.
@@ -73,7 +74,7 @@ impl ConnectError {
 pub async fn connect(
     config: &BackendConfig,
     tls: Option<&ClientTls>,
-    keys: &scram_keys::ScramKeys,
+    keys: &ScramKeys,
     address: &HostPort,
 ) -> Result<Transport, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);

@@ -16,7 +16,7 @@ const MOST_KEPT: usize = 4;
 
 /// Keys by what they are made from.
 #[derive(Debug, Default)]
-pub(super) struct ScramKeys(Mutex<VecDeque<Kept>>);
+pub struct ScramKeys(Mutex<VecDeque<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -29,7 +29,7 @@ struct Kept {
 
 impl ScramKeys {
     /// The keys that an exchange waits for; if they are not kept, they are worked out on a thread of their own.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         mechanism: ScramMechanism,
         password: &Secret,
