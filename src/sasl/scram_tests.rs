@@ -327,7 +327,7 @@ fn compare(what: &str, mut samples: [Vec<f64>; 2]) {
 async fn measure(what: &str, store: &Store, pairs: &[[String; 2]]) {
     let mechanism = ScramMechanism::Sha256;
     let config = config(mechanism, &[]);
-    let shared = Shared { scram: Some(Arc::new(Stored(store.clone()))) };
+    let shared = Shared { scram: Some(Arc::new(Stored(store.clone()))), ..Shared::default() };
     let input = FactoryInput { config: &config, listener: &listener(), shared: &shared };
     let built = factory(mechanism, &input).expect("mechanism");
     let proof = STANDARD.encode([7; 32]);
