@@ -120,18 +120,36 @@ pub fn principals(cluster: &Cluster, kind: &str, lines: &Path) -> Result<String>
 
 /// Compiles the Java sources, once; gives the directory of the classes.
 pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
+    compile_with(&cluster.home)
+}
+
+/// A program of `java/`, to its end. Gives what it says.
+pub fn java(home: &Path, program: &str, args: &[&str], limit: Duration) -> Result<String> {
+    let mut command = process::command("java");
+    command
+        .args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+            "-Xmx256m",
+            "-Dfile.encoding=UTF-8",
+            "-cp",
+        ])
+        .arg(format!("{}:{}/libs/*", compile_with(home)?.display(), home.display()))
+        .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", home.display()))
+        .arg(program)
+        .args(args);
+    process::run(program, command, "", limit)?.ok().context(program)
+}
+
+fn compile_with(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES
         .get_or_init(|| {
             progress("compiling the Java scenarios");
             let classes = scratch::dir("classes");
             let mut command = process::command("javac");
-            command
-                .arg("-proc:none")
-                .arg("-cp")
-                .arg(format!("{}/libs/*", cluster.home.display()))
-                .arg("-d")
-                .arg(&classes);
+            command.arg("-proc:none").arg("-cp").arg(format!("{}/libs/*", home.display())).arg("-d").arg(&classes);
             for entry in fs::read_dir(sources()).context("list the Java sources")? {
                 command.arg(entry.context("list the Java sources")?.path());
             }
