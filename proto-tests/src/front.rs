@@ -22,6 +22,8 @@ pub struct Spec {
     added: Vec<(String, u16)>,
     lines: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    /// The program that it is started by, with its arguments; none as a rule.
+    under: Vec<String>,
 }
 
 /// Ports for added listeners: each takes its own and one for each of the nodes 1 to 3.
@@ -33,7 +35,8 @@ impl Spec {
         let n = address::next();
         let host = address::front(n);
         let port = address::free_ports(host, 21_000, 2 * address::BLOCK + ADDED)?;
-        let mut spec = Spec { n, host, port, added: Vec::new(), lines: Vec::new(), environment: Vec::new() };
+        let mut spec =
+            Spec { n, host, port, added: Vec::new(), lines: Vec::new(), environment: Vec::new(), under: Vec::new() };
         Ok(spec
             .set("listeners", &format!("SASL_PLAINTEXT://{host}:{port}"))
             .set("sasl.enabled.mechanisms", "PLAIN")
@@ -61,6 +64,12 @@ impl Spec {
         self
     }
 
+    /// Has another program start it, as a debugger does. That one's end is its end too.
+    pub fn under(&mut self, program: &[&str]) -> &mut Spec {
+        self.under = program.iter().map(|word| word.to_string()).collect();
+        self
+    }
+
     pub fn take(&mut self) -> Spec {
         Spec {
             n: self.n,
@@ -69,6 +78,7 @@ impl Spec {
             added: std::mem::take(&mut self.added),
             lines: std::mem::take(&mut self.lines),
             environment: std::mem::take(&mut self.environment),
+            under: std::mem::take(&mut self.under),
         }
     }
 
@@ -179,7 +189,14 @@ impl Spec {
         let dir = scratch::dir(&format!("front-{}", self.n));
         let file = dir.join("server.properties");
         fs::write(&file, self.properties()).context("write doorkeeper's configuration")?;
-        let mut command = process::command(binary()?);
+        let mut command = match self.under.split_first() {
+            None => process::command(binary()?),
+            Some((program, arguments)) => {
+                let mut command = process::command(program);
+                command.args(arguments).args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(binary()?);
+                command
+            }
+        };
         command.arg("serve").arg(&file).env("DOORKEEPER_LOG_FORMAT", "json").env_remove("KAFKA_OPTS");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A log for each start: what the last one said must not be taken for a word of this one.

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod pki;
 pub mod process;
+pub mod random;
 pub mod scratch;
 
 pub mod cluster;
@@ -16,9 +17,11 @@ pub mod http;
 pub mod wire;
 
 pub mod compare;
+pub mod ledger;
 pub mod load;
 pub mod programs;
 pub mod scram;
+pub mod scram_client;
 pub mod standin;
 pub mod tap;
 

@@ -47,7 +47,7 @@ impl Hash {
         false
     }
 
-    fn hmac(self, key: &[u8], text: &[u8]) -> Vec<u8> {
+    pub fn hmac(self, key: &[u8], text: &[u8]) -> Vec<u8> {
         let hash = match self {
             Hash::Sha256 => hmac::HMAC_SHA256,
             Hash::Sha512 => hmac::HMAC_SHA512,
@@ -55,7 +55,7 @@ impl Hash {
         hmac::sign(&hmac::Key::new(hash, key), text).as_ref().to_vec()
     }
 
-    fn digest(self, text: &[u8]) -> Vec<u8> {
+    pub fn digest(self, text: &[u8]) -> Vec<u8> {
         let hash = match self {
             Hash::Sha256 => &digest::SHA256,
             Hash::Sha512 => &digest::SHA512,

@@ -42,8 +42,12 @@ mod reliability;
 mod reload;
 #[path = "all/scram/mod.rs"]
 mod scram;
+#[path = "all/scram_client.rs"]
+mod scram_client;
 #[path = "all/shared_front.rs"]
 mod shared_front;
+#[path = "all/store_faults/mod.rs"]
+mod store_faults;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -75,6 +79,8 @@ fn main() -> ExitCode {
         accept::trials(),
         hostile::trials(),
         scram::trials(),
+        scram_client::trials(),
+        store_faults::trials(),
         tls::trials(),
     ]
     .into_iter()

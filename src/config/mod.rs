@@ -26,6 +26,7 @@ pub mod properties;
 mod providers;
 mod proxy_protocol;
 mod reader;
+mod scram;
 mod source;
 mod tls;
 mod tls_types;
@@ -47,8 +48,8 @@ pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
 pub use types::{
-    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, MechanismConfig,
-    PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
+    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig,
+    LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.

@@ -12,6 +12,7 @@ use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::principal::KafkaPrincipal;
+use crate::scram::ScramMechanism;
 use crate::secret::Secret;
 
 /// Everything that the server is built from.
@@ -196,15 +197,41 @@ pub struct BackendConfig {
 pub struct BackendSecurity {
     /// SSL and SASL_SSL.
     pub tls: Option<BackendTlsConfig>,
-    /// SASL_PLAINTEXT and SASL_SSL, mechanism PLAIN.
-    pub sasl: Option<PlainCredentials>,
+    /// SASL_PLAINTEXT and SASL_SSL.
+    pub sasl: Option<BackendLogin>,
 }
 
-/// A user name and a password.
+/// This front's own login to the backend.
 #[derive(Clone, Debug)]
-pub struct PlainCredentials {
-    /// Sent as the authcid.
+pub struct BackendLogin {
+    /// How.
+    pub mechanism: LoginMechanism,
+    /// As whom.
     pub username: String,
-    /// Sent as the passwd.
+    /// Whose password.
     pub password: Secret,
+}
+
+/// A mechanism by which this front can log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginMechanism {
+    /// PLAIN: the password itself is sent.
+    Plain,
+    /// SCRAM: both sides prove that they know it.
+    Scram(ScramMechanism),
+}
+
+impl LoginMechanism {
+    /// The mechanism of this name, exactly as spelled.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == Self::Plain.as_str() { Some(Self::Plain) } else { ScramMechanism::from_name(name).map(Self::Scram) }
+    }
+
+    /// The name that IANA and Kafka know it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Scram(mechanism) => mechanism.as_str(),
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod gate;
 mod mechanism;
 pub mod plain;
 mod registry;
+pub mod scram;
 mod shared;
 
 pub use after::late_sasl_answer;

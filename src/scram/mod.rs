@@ -1,9 +1,19 @@
 //! SCRAM (RFC 5802, RFC 7677): the arithmetic, and what is kept of a password. Plain functions on bytes; the mechanism towards
 //! clients, the login towards the backend, the administration and the tools all stand on it.
 
+pub mod client;
 mod credential;
+mod message;
+mod random;
+pub mod server;
+mod unknown;
 
 pub use credential::{CredentialError, MAX_SALT_LEN, ScramCredential, salted_password};
+pub use message::{
+    MAX_CLIENT_MESSAGE_LEN, MAX_EXTENSIONS, MAX_NONCE_LEN, MAX_SERVER_MESSAGE_LEN, MAX_USER_LEN, Malformed,
+};
+pub use random::{NoRandomness, Nonce, random_salt};
+pub use unknown::UnknownUsers;
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 
@@ -90,3 +100,6 @@ impl std::fmt::Display for ScramMechanism {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

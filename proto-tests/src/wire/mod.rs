@@ -3,6 +3,7 @@
 pub mod bytes;
 pub mod records;
 pub mod requests;
+pub mod scram;
 pub mod sealed;
 pub mod tls;
 

@@ -90,6 +90,14 @@ families! {
         "Connections to the backend that were opened and logged in for clients.";
     BACKEND_CONNECTIONS_FAILED = "doorkeeper_backend_connections_failed_total", Counter, ["reason"],
         "Connections to the backend that a client needed and that could not be had.";
+    STORE_RECORDS = "doorkeeper_store_records", Gauge, [],
+        "Credentials in the store, one for each user and mechanism; absent without store.dir, as the next three are.";
+    STORE_REVISION = "doorkeeper_store_revision", Gauge, [],
+        "Number of the newest change of the store that is on the disk.";
+    STORE_FAILING = "doorkeeper_store_failing", Gauge, [],
+        "1 if changes fail now because the store's disk is full or fails, else 0. Logins go on; the store tries by itself to recover.";
+    STORE_CHANGES_FAILED = "doorkeeper_store_changes_failed_total", Counter, [],
+        "Changes that failed for that reason.";
     CERTIFICATE_EXPIRY = "doorkeeper_certificate_expiry_timestamp_seconds", Gauge, ["listener", "store"],
         "When the first certificate of a store expires, in seconds since 1970; the listener is empty for the stores towards the backend.";
     RELOADS = "doorkeeper_reloads_total", Counter, ["subject", "outcome"],

@@ -22,6 +22,7 @@ impl Metrics {
         logins(&mut page, &listeners);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
+        self.store_figures(&mut page);
         self.certificate_expiry(&mut page);
         self.reload_totals(&mut page);
         page.single(&DRAINING, u8::from(self.is_draining()));
@@ -66,6 +67,14 @@ impl Metrics {
         page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
         let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
         counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+    }
+
+    fn store_figures(&self, page: &mut Page) {
+        let Some(store) = self.store() else { return };
+        page.single(&STORE_RECORDS, store.records);
+        page.single(&STORE_REVISION, store.revision);
+        page.single(&STORE_FAILING, u8::from(store.is_failing));
+        page.single(&STORE_CHANGES_FAILED, store.writes_failed);
     }
 
     fn certificate_expiry(&self, page: &mut Page) {

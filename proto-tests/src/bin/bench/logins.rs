@@ -13,7 +13,7 @@ use crate::client::{Conn, Endpoint, LoginFrames};
 use crate::load::on_threads;
 
 /// Clients that log in one after another, each.
-const CLIENTS: usize = 4;
+pub const CLIENTS: usize = 4;
 
 /// `count` times: connect, log in, close. Gives the seconds that took.
 pub fn log_in_repeatedly(endpoint: Endpoint, count: usize) -> Res<f64> {
@@ -30,7 +30,8 @@ pub fn shake_hands_repeatedly(endpoint: Endpoint, count: usize) -> Res<f64> {
     repeatedly(count, || Conn::dial(endpoint)?.into_tls()?.close_and_wait())
 }
 
-fn repeatedly(count: usize, once: impl Fn() -> Res<()> + Sync) -> Res<f64> {
+/// `count` times in all, by all clients at once. Gives the seconds that took.
+pub fn repeatedly(count: usize, once: impl Fn() -> Res<()> + Sync) -> Res<f64> {
     let start = Instant::now();
     on_threads(&mut [(); CLIENTS], |()| {
         for _ in 0..count / CLIENTS {

@@ -14,6 +14,7 @@ mod plan;
 mod procs;
 mod report;
 mod rounds;
+mod scram;
 mod small;
 mod tls;
 mod wire;

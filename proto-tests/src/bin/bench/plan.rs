@@ -14,6 +14,8 @@ pub struct Plan {
     pub small: Duration,
     pub latency: Duration,
     pub logins: usize,
+    /// Users of the larger store.
+    pub users: usize,
     /// Handshakes, and logins over TLS.
     pub handshakes: usize,
     /// Parts to run; all of them if empty.
@@ -22,7 +24,7 @@ pub struct Plan {
     pub write_to: Option<PathBuf>,
 }
 
-pub const PARTS: [&str; 12] = [
+pub const PARTS: [&str; 14] = [
     "produce",
     "consume",
     "requests",
@@ -30,6 +32,8 @@ pub const PARTS: [&str; 12] = [
     "logins",
     "idle",
     "storm",
+    "scram-logins",
+    "users",
     "tls-produce",
     "tls-consume",
     "tls-handshakes",
@@ -39,7 +43,7 @@ pub const PARTS: [&str; 12] = [
 
 const USAGE: &str = "usage: bench quick|full --kafka DIR --doorkeeper FILE --haproxy FILE [--envoy FILE] --work DIR
              [--write FILE] [--only PART,...] [--rounds N] [--override key=value]...
-parts: produce consume requests latency logins idle storm; tls-produce tls-consume tls-handshakes tls-logins tls-idle,
+parts: produce consume requests latency logins idle storm scram-logins users; tls-produce tls-consume tls-handshakes tls-logins tls-idle,
 or tls for these five. The document is written only by a full run of all parts.
 --override goes to doorkeeper, to try out what a setting does; nothing is written then either.";
 
@@ -92,6 +96,7 @@ impl Plan {
             small: seconds(if quick { 2 } else { 4 }),
             latency: seconds(if quick { 5 } else { 10 }),
             logins: if quick { 4_000 } else { 10_000 },
+            users: if quick { 20_000 } else { 100_000 },
             handshakes: if quick { 1_000 } else { 3_000 },
             write_to: write_to.filter(|_| !quick && plain),
             only,

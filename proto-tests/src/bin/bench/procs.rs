@@ -12,8 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::identity::Identity;
 use crate::{Res, USER};
 
+mod store;
 mod tls;
 
+pub use store::StoreFront;
 pub use tls::Front;
 
 /// Process ids of what runs, for `stop_on_signal`.
@@ -78,6 +80,13 @@ impl Proc {
         self.child.id()
     }
 
+    /// Ends it, at once or as one is asked to, and waits until it is gone.
+    pub fn end(&mut self, kill: bool) -> Res<()> {
+        send(self.pid(), if kill { Signal::KILL } else { Signal::TERM });
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// CPU seconds so far, user and system. The scheduler's own accounts (schedstat, nanoseconds) of all threads where the
     /// kernel keeps them: the same time as utime + stime of /proc/PID/stat, without its steps of 10 ms.
     pub fn cpu(&self) -> Res<f64> {
@@ -108,7 +117,10 @@ impl Proc {
 
 impl Drop for Proc {
     fn drop(&mut self) {
-        send(self.pid(), Signal::TERM);
+        // Its number may be another's already when it has been waited for.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            send(self.pid(), Signal::TERM);
+        }
         let start = Instant::now();
         while let Ok(None) = self.child.try_wait() {
             if start.elapsed() > Duration::from_secs(20) {
@@ -170,7 +182,7 @@ impl Places {
                  controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:{ctl}\n\
                  listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
                  CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
-                 inter.broker.listener.name=PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n\
+                 inter.broker.listener.name=PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n{scram}\
                  listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}\n\
                  listener.name.sasl_ssl.plain.sasl.jaas.config={jaas}\n{ssl}\
                  log.dirs={data}\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n\
@@ -180,6 +192,7 @@ impl Places {
                 ctl = port + 2,
                 jaas = jaas(),
                 ssl = tls::ssl_keys("", identity),
+                scram = store::scram_keys(),
                 data = data.display(),
             ),
         )?;

@@ -8,6 +8,7 @@ use crate::rounds::{Figures, Way};
 
 use Way::{Doorkeeper, HaProxy, Straight};
 
+mod store;
 mod tls;
 
 pub use tls::remarks;
@@ -44,6 +45,7 @@ pub fn tables(figures: &Figures) -> String {
     logins(&mut out, figures);
     idle(&mut out, figures);
     storm(&mut out, figures);
+    store::tables(&mut out, figures);
     tls::tables(&mut out, figures);
     out
 }
@@ -258,6 +260,7 @@ pub fn document(plan: &Plan, machine: &[(&str, String)], remarks: &str, tables: 
     }
     let _ = write!(out, "\nMedians of {} rounds. {remarks}\n{tables}", plan.rounds);
     out.push_str(METHOD);
+    out.push_str(store::METHOD);
     out.push_str(tls::METHOD);
     out
 }

@@ -11,8 +11,11 @@ use crate::plan::Plan;
 use crate::procs::{self, Kafka, Proc};
 use crate::{Res, logins, machine, small};
 
+mod store;
 mod tls;
 
+pub use store::FEW;
+use store::Stores;
 pub use tls::TLS_SHAPES;
 use tls::Tls;
 
@@ -38,6 +41,8 @@ pub struct Figures {
     /// What client and servers agreed on in TLS.
     pub agreed: Option<String>,
     pub without_envoy: bool,
+    /// Users of the larger store.
+    pub users: usize,
 }
 
 impl Figures {
@@ -65,6 +70,8 @@ struct Bench<'a> {
     doorkeeper_addr: SocketAddr,
     haproxy: Proc,
     tls: Tls,
+    /// None where no part needs them.
+    stores: Option<Stores>,
     endpoints: [Endpoint; 3],
     figures: Figures,
     topics: usize,
@@ -84,9 +91,11 @@ pub fn run(plan: &Plan) -> Res<Figures> {
         Endpoint::plain(haproxy_addr),
     ];
     let tls = Tls::start(plan, identity, &kafka)?;
+    let stores = Stores::start(plan, &kafka)?;
     let data = work.join("kafka-data");
     let figures = Figures { without_envoy: plan.places.envoy.is_none(), ..Figures::default() };
-    let mut bench = Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, tls, endpoints, figures, topics: 0 };
+    let mut bench =
+        Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, tls, stores, endpoints, figures, topics: 0 };
     let outcome = bench.all();
     let figures = std::mem::take(&mut bench.figures);
     drop(bench);
@@ -118,7 +127,8 @@ impl Bench<'_> {
     /// CPU seconds of the machine without ours. The fresh processes of `idle` and `storm` count as others; they use little.
     fn others_busy(&self) -> Res<f64> {
         let ours = procs::cpu_by_ticks("self")? + self.kafka.proc.cpu_by_ticks()?;
-        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()? - self.tls.cpu()?)
+        let stores = self.stores.as_ref().map_or(Ok(0.0), Stores::cpu)?;
+        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()? - self.tls.cpu()? - stores)
     }
 
     fn every_round(&mut self) -> Res<()> {
@@ -153,6 +163,7 @@ impl Bench<'_> {
             if plan.wants("storm") {
                 self.storm(round)?;
             }
+            self.store_round(round)?;
             self.tls_round(round, &filled)?;
             eprintln!("bench: round {round} of {} done", plan.rounds);
         }
@@ -174,6 +185,7 @@ impl Bench<'_> {
             }
         }
         self.prepare_tls(&filled)?;
+        self.prepare_stores()?;
         eprintln!("bench: what comes out of each way is what went in");
         if self.plan.wants("logins") {
             eprintln!("bench: {WARM_LOGINS} logins to warm Kafka's JVM");

@@ -71,16 +71,26 @@ pub fn api_versions() -> Vec<u8> {
     })
 }
 
-pub fn sasl_handshake() -> Vec<u8> {
+pub fn sasl_handshake(mechanism: &str) -> Vec<u8> {
     frame(17, 1, false, |w| {
-        w.string("PLAIN");
+        w.string(mechanism);
     })
 }
 
 pub fn sasl_plain(user: &str, password: &str) -> Vec<u8> {
-    let token = format!("\0{user}\0{password}");
+    sasl_authenticate(format!("\0{user}\0{password}").as_bytes())
+}
+
+pub fn sasl_authenticate(token: &[u8]) -> Vec<u8> {
     frame(36, 2, true, |w| {
-        w.compact_len(token.len()).raw(token.as_bytes()).no_tags();
+        w.compact_len(token.len()).raw(token).no_tags();
+    })
+}
+
+/// Of that user's SCRAM credentials.
+pub fn describe_user(name: &str) -> Vec<u8> {
+    frame(50, 0, true, |w| {
+        w.compact_len(1).compact_string(name).no_tags().no_tags();
     })
 }
 
@@ -180,6 +190,43 @@ impl<'a> Reader<'a> {
             self.take(n)?;
         }
         Ok(())
+    }
+}
+
+/// The error code that a response begins with must be 0.
+pub fn error_code(what: &str, body: &[u8]) -> Res<()> {
+    match Reader(body).i16()? {
+        0 => Ok(()),
+        code => Err(format!("{what}: error {code}").into()),
+    }
+}
+
+/// The token in a SaslAuthenticate response (v2, from after the correlation id).
+pub fn authenticated(body: &[u8]) -> Res<&[u8]> {
+    let mut r = Reader(body);
+    r.tags()?;
+    error_code("SaslAuthenticate", r.take(2)?)?;
+    r.compact_string()?;
+    let n = r.compact_len()?;
+    r.take(n)
+}
+
+/// A response to DescribeUserScramCredentials (v0, from after the correlation id) must tell of a credential of one user.
+pub fn check_described(body: &[u8]) -> Res<()> {
+    let mut r = Reader(body);
+    r.tags()?;
+    r.i32()?;
+    let error = r.i16()?;
+    r.compact_string()?;
+    if error != 0 || r.compact_len()? != 1 {
+        return Err(format!("describe: error {error}, or not one user").into());
+    }
+    r.compact_string()?;
+    let error = r.i16()?;
+    r.compact_string()?;
+    match (error, r.compact_len()?) {
+        (0, 1..) => Ok(()),
+        (error, n) => Err(format!("describe: error {error}, {n} credentials").into()),
     }
 }
 

@@ -1,0 +1,138 @@
+//! One login with a wrong password, and how long each of its answers took.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::messages::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+use kafka_protocol::protocol::Decodable;
+use proto_tests::scram::Hash;
+use proto_tests::scram_client::{Client, Secret};
+use proto_tests::wire::{Conn, frame_of};
+use proto_tests::{Context, Result, check_eq};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Users of the JAAS configuration.
+    Plain,
+    /// Users of the store.
+    PlainOfStore,
+    Scram(Hash),
+}
+
+impl Mechanism {
+    pub const ALL: [Mechanism; 4] =
+        [Mechanism::Plain, Mechanism::PlainOfStore, Mechanism::Scram(Hash::Sha256), Mechanism::Scram(Hash::Sha512)];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Mechanism::Plain => "plain",
+            Mechanism::PlainOfStore => "plain-store",
+            Mechanism::Scram(Hash::Sha256) => "scram-sha-256",
+            Mechanism::Scram(Hash::Sha512) => "scram-sha-512",
+        }
+    }
+
+    pub fn steps(self) -> &'static [&'static str] {
+        match self {
+            Mechanism::Plain | Mechanism::PlainOfStore => &["refusal"],
+            Mechanism::Scram(_) => &["challenge", "refusal"],
+        }
+    }
+
+    pub fn kinds(self) -> &'static [Kind] {
+        match self {
+            Mechanism::Plain => &[Kind::Known, Kind::Unknown],
+            _ => &[Kind::Known, Kind::Unknown, Kind::OtherMechanism],
+        }
+    }
+}
+
+/// Of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Known,
+    Unknown,
+    OtherMechanism,
+}
+
+impl Kind {
+    pub fn words(self) -> &'static str {
+        match self {
+            Kind::Known => "known user, wrong password",
+            Kind::Unknown => "unknown user",
+            Kind::OtherMechanism => "user of the other mechanism",
+        }
+    }
+}
+
+/// All names have one length.
+pub fn known(n: usize) -> String {
+    format!("user-known--{n:04}")
+}
+
+/// A user that has a credential of this mechanism only.
+pub fn only(hash: Hash, n: usize) -> String {
+    match hash {
+        Hash::Sha256 => format!("user-only256-{n:04}"),
+        Hash::Sha512 => format!("user-only512-{n:04}"),
+    }
+}
+
+fn name(mechanism: Mechanism, kind: Kind, n: usize) -> String {
+    match (kind, mechanism) {
+        (Kind::Known, _) => known(n),
+        (Kind::Unknown, _) => format!("user-nobody--{n:04}"),
+        (_, Mechanism::Scram(Hash::Sha256)) => only(Hash::Sha512, n),
+        (_, _) => only(Hash::Sha256, n),
+    }
+}
+
+/// A login that can be tried again and again.
+pub struct Attempt {
+    mechanism: Mechanism,
+    user: String,
+    client: Option<Client>,
+}
+
+impl Attempt {
+    pub fn new(mechanism: Mechanism, kind: Kind, n: usize) -> Attempt {
+        let user = name(mechanism, kind, n);
+        let client = match mechanism {
+            Mechanism::Scram(hash) => Some(Client::new(hash, &user, Secret::Salted(vec![0x55; 32]))),
+            _ => None,
+        };
+        Attempt { mechanism, user, client }
+    }
+
+    /// The time of each step: from before a request is sent until its answer is there.
+    pub fn run(&self, at: SocketAddr) -> Result<Vec<Duration>> {
+        let mut conn = Conn::open(at)?;
+        let Some(client) = &self.client else {
+            conn.handshake("PLAIN")?;
+            let token = format!("\0{}\0wrong-secret", self.user).into_bytes();
+            let (reply, time) = step(&mut conn, token)?;
+            check_eq!(reply.error_code, 58, "a wrong password of {}", self.user);
+            return Ok(vec![time]);
+        };
+        conn.handshake(client.hash.mechanism())?;
+        let exchange = client.begin();
+        let (reply, challenge) = step(&mut conn, exchange.token())?;
+        check_eq!(reply.error_code, 0, "the challenge for {} by {}", self.user, self.mechanism.name());
+        let (last, _) = exchange.answer(&reply.auth_bytes)?;
+        let (reply, refusal) = step(&mut conn, last)?;
+        check_eq!(reply.error_code, 58, "a wrong password of {}", self.user);
+        Ok(vec![challenge, refusal])
+    }
+}
+
+fn step(conn: &mut Conn, token: Vec<u8>) -> Result<(SaslAuthenticateResponse, Duration)> {
+    let frame = frame_of(1, 7, &SaslAuthenticateRequest::default().with_auth_bytes(Bytes::from(token)))?;
+    let begin = Instant::now();
+    conn.send(&frame)?;
+    let mut answer = conn.frame()?;
+    let time = begin.elapsed();
+    check_eq!(answer.try_get_i32().ok(), Some(7), "correlation id");
+    let reply = SaslAuthenticateResponse::decode(&mut answer, 1).context("answer to SaslAuthenticate")?;
+    Ok((reply, time))
+}
