@@ -125,6 +125,17 @@ pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
 
 /// A program of `java/`, to its end. Gives what it says.
 pub fn java(home: &Path, program: &str, args: &[&str], limit: Duration) -> Result<String> {
+    java_with(home, program, args, &[], limit)
+}
+
+/// The same with variables of its environment.
+pub fn java_with(
+    home: &Path,
+    program: &str,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    limit: Duration,
+) -> Result<String> {
     let mut command = process::command("java");
     command
         .args([
@@ -138,7 +149,8 @@ pub fn java(home: &Path, program: &str, args: &[&str], limit: Duration) -> Resul
         .arg(format!("{}:{}/libs/*", compile_with(home)?.display(), home.display()))
         .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", home.display()))
         .arg(program)
-        .args(args);
+        .args(args)
+        .envs(environment.iter().copied());
     process::run(program, command, "", limit)?.ok().context(program)
 }
 
