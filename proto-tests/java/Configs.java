@@ -1,4 +1,5 @@
 import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -7,55 +8,60 @@ import java.util.Arrays;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * What kafka-configs.sh does, many times in one JVM. Usage: Configs FILE: each line of FILE holds the arguments of one call, separated
- * by tabs. Prints for each a line "exit CODE", then what it said on both outputs. With "until", TEXT or "until-not", TEXT before the
- * arguments the call is made again, for a minute at most, until it says TEXT, or doesn't: a broker acknowledges a change before it has
- * heard of it.
+ * The official kafka-configs, one command line after the other in one JVM. Each line of the file is one command line, its
+ * arguments separated by U+001F. For each it prints the exit code, standard output and standard error, each followed by U+001E. With
+ * "until" and a text before its arguments it is run again until it says the text, with "until-not" until it doesn't, for a minute
+ * at most: a broker acknowledges a change before it has heard of it.
  */
-public final class Configs {
+public class Configs {
     private static final class Ended extends RuntimeException {
-        final int code;
-
-        Ended(int code) {
-            this.code = code;
-        }
     }
 
-    public static void main(String[] args) throws Exception {
-        PrintStream own = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-        PrintStream ownErrors = System.err;
-        Exit.setExitProcedure((code, message) -> {
-            throw new Ended(code);
+    public static void main(String[] arguments) throws Exception {
+        PrintStream console = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream());
+        int[] code = {0};
+        Exit.setExitProcedure((status, message) -> {
+            // The tool catches what is thrown here and would end, and talk, a second time.
+            if (System.err != nowhere) {
+                code[0] = status;
+            }
+            System.setOut(nowhere);
+            System.setErr(nowhere);
+            throw new Ended();
         });
-        for (String line : Files.readAllLines(Path.of(args[0]))) {
-            String[] words = line.split("\t");
-            boolean until = words[0].equals("until"), untilNot = words[0].equals("until-not");
-            String[] arguments = until || untilNot ? Arrays.copyOfRange(words, 2, words.length) : words;
+        for (String line : Files.readAllLines(Path.of(arguments[0]))) {
+            String[] words = line.isEmpty() ? new String[0] : line.split("\u001f", -1);
+            boolean until = words.length > 1 && words[0].equals("until");
+            boolean untilNot = words.length > 1 && words[0].equals("until-not");
+            String[] own = until || untilNot ? Arrays.copyOfRange(words, 2, words.length) : words;
             long end = System.nanoTime() + 60_000_000_000L;
-            String said = call(arguments);
-            while ((until && !said.contains(words[1]) || untilNot && said.contains(words[1])) && System.nanoTime() < end) said = call(arguments);
-            own.print(said);
+            String said = run(own, code);
+            while ((until && !said.contains(words[1]) || untilNot && said.contains(words[1])) && System.nanoTime() < end) {
+                said = run(own, code);
+            }
+            console.print(said);
         }
-        System.setErr(ownErrors);
-        own.flush();
+        console.flush();
         Runtime.getRuntime().halt(0);
     }
 
-    private static String call(String[] arguments) throws Exception {
-        ByteArrayOutputStream said = new ByteArrayOutputStream();
-        PrintStream out = new PrintStream(said, true, StandardCharsets.UTF_8);
-        System.setOut(out);
-        System.setErr(out);
-        int code = 0;
+    private static String run(String[] arguments, int[] code) throws Exception {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+        System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
+        code[0] = 0;
         try {
-            // Scala's println keeps the stream that was there when it began, unless it is told.
-            scala.Console.withOut(out, () -> {
+            // Scala prints to the stream that is current when it is asked so.
+            scala.Console.withOut(System.out, () -> {
                 kafka.admin.ConfigCommand.main(arguments);
                 return null;
             });
-        } catch (Ended e) {
-            code = e.code;
+        } catch (Ended ended) {
+            // As System.exit would.
         }
-        return "exit " + code + "\n" + said.toString(StandardCharsets.UTF_8);
+        return code[0] + "\u001e" + out.toString(StandardCharsets.UTF_8) + "\u001e"
+            + err.toString(StandardCharsets.UTF_8) + "\u001e";
     }
 }

@@ -9,11 +9,12 @@ use super::limits::unauthenticated_limits;
 use super::login::Logins;
 use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
+use super::passwords::plain_sources;
 use super::proxy_protocol;
 use super::reader::Reader;
 use super::scram;
 use super::tls;
-use super::types::{ListenerConfig, MechanismConfig, SaslListenerConfig};
+use super::types::{JaasContext, ListenerConfig, MechanismConfig, SaslListenerConfig};
 use crate::scram::ScramMechanism;
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
@@ -267,6 +268,8 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
         }
         let jaas = if is_scram(&mechanism) {
             logins.scram_context(reader, name, &mechanism)
+        } else if mechanism == "PLAIN" && !plain_sources(reader, name).jaas {
+            Some(JaasContext::default())
         } else {
             logins.server_context(reader, name, &mechanism)
         };
@@ -285,13 +288,13 @@ fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &st
     let own = format!("{listener}{}.", mechanism.to_lowercase());
     let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
-    // Those of doorkeeper's own keys that belong to a listener have no effect there, and a warning says so.
-    let is_a_listeners = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope == keys::Scope::Listener);
+    // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
+    let is_not_its_own = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope != keys::Scope::MechanismOnly);
     // The weakest first: later ones replace earlier ones.
     let mut ranked: Vec<(u8, &str, &str)> = Vec::new();
     for (key, setting) in reader.settings {
         let value = setting.value.trim_matches(|c| c <= ' ');
-        if let Some(rest) = key.strip_prefix(&own).filter(|rest| !is_a_listeners(rest)) {
+        if let Some(rest) = key.strip_prefix(&own).filter(|rest| !is_not_its_own(rest)) {
             ranked.push((2, rest, value));
         } else if let Some(rest) = key.strip_prefix(&listener).filter(|rest| concerns(rest)) {
             ranked.push((1, rest, value));

@@ -46,6 +46,8 @@ pub struct ServerConfig {
     pub metrics_listeners: Vec<HostPort>,
     /// Ours, `store.dir`: where credentials are kept. `None`: this front keeps nothing.
     pub store_dir: Option<PathBuf>,
+    /// How passwords are checked, and how many logins may fail.
+    pub logins: LoginConfig,
     /// `super.users` and, ours, `admin.principals`: who may change credentials.
     pub administrators: Arc<HashSet<KafkaPrincipal>>,
 }
@@ -98,6 +100,19 @@ impl ProxyProtocol {
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|block| block.contains(address))
     }
+}
+
+/// How passwords are checked, and how many logins may fail, over all listeners.
+#[derive(Clone, Debug)]
+pub struct LoginConfig {
+    /// `password.verification.threads`, at least 1.
+    pub verification_threads: usize,
+    /// `sasl.plain.cache.size`; 0 remembers nothing.
+    pub plain_cache_size: usize,
+    /// `sasl.failed.logins.per.minute.per.address`; 0 is no limit.
+    pub failed_per_address: u32,
+    /// `sasl.failed.logins.per.minute.per.account`; 0 is no limit.
+    pub failed_per_account: u32,
 }
 
 /// The SASL settings of one listener.

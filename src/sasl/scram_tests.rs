@@ -64,7 +64,7 @@ fn config(mechanism: ScramMechanism, properties: &[(&str, &str)]) -> MechanismCo
 }
 
 fn build(mechanism: ScramMechanism, kept: Kept, properties: &[(&str, &str)]) -> Arc<dyn Mechanism> {
-    let shared = Shared { scram: Some(Arc::new(kept)) };
+    let shared = Shared { scram: Some(Arc::new(kept)), ..Shared::default() };
     let config = config(mechanism, properties);
     factory(mechanism, &FactoryInput { config: &config, listener: &listener(), shared: &shared }).expect("mechanism")
 }
@@ -253,7 +253,7 @@ fn enabled(mechanism: ScramMechanism) -> SaslListenerConfig {
 async fn the_check_at_start_gets_as_far_as_a_wrong_proof() {
     for mechanism in ScramMechanism::ALL {
         let kept = Arc::new(Kept::new());
-        let shared = Shared { scram: Some(kept.clone()) };
+        let shared = Shared { scram: Some(kept.clone()), ..Shared::default() };
         Registry::with_builtin().build(&enabled(mechanism), &listener(), &shared).await.expect("mechanisms");
         assert!(!kept.asked.lock().unwrap().is_empty());
 
@@ -278,10 +278,10 @@ async fn without_a_store_the_start_fails_and_says_what_is_missing() {
         );
         assert_eq!(error.map(|error| error.to_string()), Some(expected));
     }
-    let shared = Shared { scram: Some(Arc::new(Kept { is_down: true, ..Kept::new() })) };
+    let shared = Shared { scram: Some(Arc::new(Kept { is_down: true, ..Kept::new() })), ..Shared::default() };
     let error = Registry::with_builtin().build(&enabled(ScramMechanism::Sha256), &listener(), &shared).await.err();
     assert!(error.is_some_and(|error| error.to_string().contains("could not judge")));
-    let shared = Shared { scram: Some(Arc::new(Kept::new())) };
+    let shared = Shared { scram: Some(Arc::new(Kept::new())), ..Shared::default() };
     for count in ["4095", "16385", "many", "-1"] {
         let config = config(ScramMechanism::Sha256, &[("sasl.scram.unknown.user.iterations", count)]);
         let input = FactoryInput { config: &config, listener: &listener(), shared: &shared };

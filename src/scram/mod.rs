@@ -17,6 +17,8 @@ pub use unknown::UnknownUsers;
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
 
+use crate::secret::Secret;
+
 /// Fewest iterations that a credential may have (RFC 7677 §4; Kafka's own limit).
 pub const MIN_ITERATIONS: u32 = 4096;
 /// Most iterations that an administrator may ask for (Kafka's own limit).
@@ -67,6 +69,16 @@ impl ScramMechanism {
             Self::Sha256 => 32,
             Self::Sha512 => 64,
         }
+    }
+
+    /// The same password for PBKDF2, in at most 128 bytes: HMAC itself takes a key that is longer than a block of its hash as that
+    /// hash (RFC 2104 §2).
+    pub fn fold(self, password: &[u8]) -> Secret {
+        let block_len = match self {
+            Self::Sha256 => digest::SHA256.block_len(),
+            Self::Sha512 => digest::SHA512.block_len(),
+        };
+        if password.len() > block_len { Secret::new(self.hash(password).as_ref()) } else { Secret::new(password) }
     }
 
     /// `HMAC(key, data)`.

@@ -171,6 +171,7 @@ impl Server {
         let topology =
             Arc::new(Topology::new(config.backend.clone(), backend_tls.clone(), api_table::offered, watcher));
         metrics.watch_backend(topology.clone());
+        metrics.watch_logins(shared.guesses.clone(), shared.passwords.clone());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,

@@ -122,6 +122,7 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
         format!("{:?}", server.common.topology.config()),
         format!("{:?}", server.common.limiter),
         format!("{:?} {:?}", server.loaded.config.shutdown_timeout, server.watcher.interval()),
+        format!("{:?} {:?}", server.shared.guesses, server.shared.passwords),
         format!("backend {:?}", server.backend_tls.as_ref().map(|tls| tls.load().certificates().to_vec())),
     ];
     for running in &server.listeners {
@@ -259,6 +260,21 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
                 "sasl.enabled.mechanisms=PLAIN,OTHER",
                 "listener.name.sasl_plaintext.other.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required;",
             ],
+            Effect,
+        ),
+        ("sasl.plain.credentials", SCRAM, vec!["sasl.plain.credentials=scram"], Effect),
+        ("sasl.plain.cache.size", SASL, vec!["sasl.plain.cache.size=9"], Effect),
+        ("password.verification.threads", SASL, vec!["password.verification.threads=9"], Refusal),
+        (
+            "sasl.failed.logins.per.minute.per.address",
+            SASL,
+            vec!["sasl.failed.logins.per.minute.per.address=9"],
+            Effect,
+        ),
+        (
+            "sasl.failed.logins.per.minute.per.account",
+            SASL,
+            vec!["sasl.failed.logins.per.minute.per.account=9"],
             Effect,
         ),
         ("store.dir", SASL, vec!["store.dir=@/store"], Refusal),
@@ -478,7 +494,8 @@ async fn the_table_of_keys_tells_the_truth_about_reloads() {
             (Nothing, Ok(_)) if after == before => None,
             (Effect, Ok(_)) if after == before => Some("the server is as before".to_owned()),
             (Effect, Ok(_)) => {
-                let fresh = directory.start(&text).await;
+                // A store is one process's alone.
+                let fresh = directory.start(&text.replace("@/store", "@/store-of-another")).await;
                 let expected = state(&fresh, &directory.0).await;
                 fresh.stop().await;
                 let differs = after.iter().zip(&expected).find(|(after, expected)| after != expected);

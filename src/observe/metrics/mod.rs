@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::heartbeat::{Heartbeat, Heartbeats};
 use crate::backend::Topology;
+use crate::sasl::{Guesses, Passwords};
 use crate::store::StoreStatus;
 
 pub use docs::documentation;
@@ -34,6 +35,7 @@ pub struct Metrics {
     listeners: Mutex<BTreeMap<String, Arc<ListenerMetrics>>>,
     topology: OnceLock<Arc<Topology>>,
     store: OnceLock<StoreWatch>,
+    logins: OnceLock<(Arc<Guesses>, Arc<Passwords>)>,
     max_connections: AtomicU64,
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
@@ -55,6 +57,7 @@ impl Default for Metrics {
             listeners: Mutex::default(),
             topology: OnceLock::new(),
             store: OnceLock::new(),
+            logins: OnceLock::new(),
             max_connections: AtomicU64::new(u64::MAX),
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
@@ -104,6 +107,11 @@ impl Metrics {
     /// How the store fares, if there is one.
     pub fn store(&self) -> Option<StoreStatus> {
         self.store.get().map(|status| status())
+    }
+
+    /// Those who judge logins, to ask when somebody looks. Once.
+    pub fn watch_logins(&self, guesses: Arc<Guesses>, passwords: Arc<Passwords>) {
+        let _ = self.logins.set((guesses, passwords));
     }
 
     /// `max.connections` over all listeners; `None` for no limit.

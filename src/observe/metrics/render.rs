@@ -9,6 +9,7 @@ use super::listener::ListenerMetrics;
 use super::page::Page;
 use super::process::ProcessFigures;
 use super::{Metrics, lock, unix_seconds};
+use crate::sasl::{GuessLimit, PasswordCheck};
 
 type Listeners = [Arc<ListenerMetrics>];
 
@@ -20,6 +21,7 @@ impl Metrics {
         connections(&mut page, &listeners);
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
+        self.password_checks(&mut page);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
         self.store_figures(&mut page);
@@ -49,6 +51,17 @@ impl Metrics {
                 samples.put(&[listener.name()], limit);
             }
         }
+    }
+
+    fn password_checks(&self, page: &mut Page) {
+        let Some((guesses, passwords)) = self.logins.get() else { return };
+        let mut samples = page.family(&LOGINS_HELD_BACK);
+        GuessLimit::ALL.iter().for_each(|limit| samples.put(&[limit.as_str()], guesses.held_back(*limit)));
+        let mut samples = page.family(&PASSWORD_CHECKS);
+        samples.put(&["queued"], passwords.queued());
+        samples.put(&["running"], passwords.running());
+        let mut samples = page.family(&PASSWORD_CHECKS_ENDED);
+        PasswordCheck::ALL.iter().for_each(|check| samples.put(&[check.as_str()], passwords.ended(*check)));
     }
 
     fn backend(&self, page: &mut Page, listeners: &Listeners) {

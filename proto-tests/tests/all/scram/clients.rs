@@ -16,7 +16,7 @@ use crate::clients::prepare;
 const CLIENTS: [(&str, &str); 5] = [
     ("java", "SaslAuthenticationException: Authentication failed during authentication due to invalid credentials"),
     ("python", "Authentication failed during authentication due to invalid credentials"),
-    ("pure", "Authentication failed during authentication due to invalid credentials"),
+    ("pure", "(never asked)"),
     ("go", "invalid credentials"),
     ("node", "invalid credentials"),
 ];
@@ -40,7 +40,7 @@ struct Login {
     good: bool,
 }
 
-fn logins(target: Target) -> Vec<Login> {
+fn logins(target: Target, language: &str) -> Vec<Login> {
     let login = |hash, user, password| Login { protocol: "SASL_PLAINTEXT", hash, user, password, good: true };
     let mut all = Vec::new();
     for hash in Hash::BOTH {
@@ -53,11 +53,13 @@ fn logins(target: Target) -> Vec<Login> {
         all.push(Login { good: false, ..login(hash, "plain", "wrong-pass-canary") });
     }
     all.push(Login { good: false, ..login(Hash::Sha256, "nobody", "a-secret") });
+    // kafka-python sends `,` and `=` as they are, and does not tell why it cannot log in.
+    all.retain(|l| language != "pure" || l.good && !l.user.contains([',', '=']));
     all
 }
 
 fn run(target: Target, language: &str, refusal: &str) -> Result<()> {
-    let mut users: Vec<Login> = logins(target);
+    let mut users: Vec<Login> = logins(target, language);
     users.retain(|l| l.protocol == "SASL_PLAINTEXT" && l.password != "wrong-pass-canary" && l.user != "nobody");
     for hash in Hash::BOTH {
         let of = users.iter().filter(|l| l.hash == hash).map(|l| credential(l.user, hash, l.password));
@@ -70,7 +72,7 @@ fn run(target: Target, language: &str, refusal: &str) -> Result<()> {
     let topic = format!("scram-{language}-{}", target.name());
     judge()?.create_topic(&topic)?;
     let mut lines = String::new();
-    for (i, login) in logins(target).into_iter().enumerate() {
+    for (i, login) in logins(target, language).into_iter().enumerate() {
         let Login { protocol, hash, user, password, .. } = login;
         let at = if protocol == "SASL_SSL" { target.sasl_ssl()? } else { target.sasl()? };
         lines += &format!("k{i}\t{protocol}\t{at}\t{}\t{user}\t{password}\t{topic}\n", hash.mechanism());
@@ -89,7 +91,7 @@ fn run(target: Target, language: &str, refusal: &str) -> Result<()> {
         process::run(language, command, "", Duration::from_secs(240))?.ok()?
     };
     let mut wrong = Vec::new();
-    for (i, login) in logins(target).into_iter().enumerate() {
+    for (i, login) in logins(target, language).into_iter().enumerate() {
         let line = said.lines().find(|l| l.starts_with(&format!("k{i} "))).unwrap_or_default();
         let right =
             if login.good { line.ends_with(" ok") } else { line.contains(" refused: ") && line.contains(refusal) };

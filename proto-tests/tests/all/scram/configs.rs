@@ -1,11 +1,11 @@
 //! Kafka's own kafka-configs.sh, as it is, at a broker and at a running doorkeeper: the same commands, and the same words.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use libtest_mimic::Trial;
 use proto_tests::guarded::ADMIN;
-use proto_tests::programs::{client_properties, file, java, tool_at};
+use proto_tests::process::Output;
+use proto_tests::programs::{client_properties, configs, file, tool_at};
 use proto_tests::scram::{Hash, is_refused, log_in};
 use proto_tests::{Result, check, check_eq};
 
@@ -158,25 +158,18 @@ fn calls() -> Vec<Call> {
 fn words() -> Result<()> {
     let run = |target: Target| -> Result<Vec<String>> {
         let bootstrap = target.sasl()?.to_string();
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for call in calls() {
             let properties = properties(call.user)?;
             let mut words: Vec<&str> = call.until.map(|(word, text)| vec![word, text]).unwrap_or_default();
-            words.extend([
-                "--bootstrap-server",
-                &bootstrap,
-                "--command-config",
-                properties.to_str().unwrap_or_default(),
-            ]);
+            words.extend(["--bootstrap-server", &bootstrap, "--command-config"]);
+            words.push(properties.to_str().unwrap_or_default());
             words.extend(call.args);
-            lines += &(words.join("\t") + "\n");
+            lines.push(words.into_iter().map(str::to_owned).collect());
         }
-        let file = file(&format!("configs-{}", target.name()), &lines)?;
-        let said = java(&judge()?.home, "Configs", &[file.to_str().unwrap_or_default()], Duration::from_secs(240))?;
-        let parts: Vec<String> =
-            said.split("exit ").skip(1).map(|part| settled(&format!("exit {part}"), &bootstrap)).collect();
-        check_eq!(parts.len(), calls().len(), "calls at {}:\n{said}", target.name());
-        Ok(parts)
+        let said = configs(&judge()?.home, &lines)?;
+        let part = |o: Output| settled(&format!("exit {}\n{}{}", o.code.unwrap_or(-1), o.stdout, o.stderr), &bootstrap);
+        Ok(said.into_iter().map(part).collect())
     };
     let (kafka, front) = std::thread::scope(|scope| {
         let kafka = scope.spawn(|| run(Target::Kafka));
