@@ -92,7 +92,8 @@ fn start(spec: &Spec) -> Result<(Front, Duration)> {
 /// A stop as one asks for it.
 fn stop(mut front: Front) -> Result<()> {
     front.process.signal(Signal::TERM);
-    check_eq!(front.process.wait(PATIENCE)?.code(), Some(0), "exit code of a stop");
+    let status = front.process.wait(PATIENCE)?;
+    check_eq!(status.code(), Some(0), "{status} by a stop:\n{}", process::tail(&front.process.output()));
     Ok(())
 }
 
