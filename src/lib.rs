@@ -30,6 +30,7 @@ pub mod secret;
 mod socket;
 mod stock;
 pub mod store;
+pub mod tools;
 mod transport;
 pub mod wire;
 

@@ -37,6 +37,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Waits for exactly this many frames, and drops them.
     Skip(usize),
+    /// Waits for a frame, and sends what the row makes of it.
+    Answer(Answer),
     /// Each byte in a segment of its own.
     Bytewise(Vec<u8>),
     /// One byte each time that many milliseconds have passed, for as long as the look lasts.
@@ -48,6 +50,9 @@ pub enum Step {
     /// RST.
     Reset,
 }
+
+/// What is sent when that frame (without its size) has come.
+pub type Answer = Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Expect {
@@ -62,6 +67,8 @@ pub enum Reply {
     Exactly(Vec<u8>),
     /// So many frames, each beginning (behind its size) with these bytes.
     Frames(Vec<Vec<u8>>),
+    /// One frame that begins with these bytes, behind which a token of any length stands that begins with those.
+    Token(Vec<u8>, Vec<u8>),
     /// TLS records, the last of them an alert in plain text, one of these; none where none is named.
     Alert(Vec<u8>),
     /// TLS records, the first of them a handshake's: the server has said hello.
@@ -131,6 +138,10 @@ fn run(case: &Case, to: SocketAddr, expect: &Expect) -> Result<()> {
                 for _ in 0..*frames {
                     conn.frame()?;
                 }
+            }
+            Step::Answer(answer) => {
+                let bytes = answer(&conn.frame()?)?;
+                drop(conn.send(&bytes));
             }
             Step::Bytewise(bytes) => bytes.iter().for_each(|b| drop(conn.send(&[*b]))),
             Step::Drip(bytes, pause) => {
@@ -205,6 +216,12 @@ fn judge_reply(expect: &Reply, bytes: &[u8]) -> Result<()> {
             check!(first == Some((22, Some(2))), "expected a ServerHello, seen {}", hex(bytes));
         }
         Reply::Exactly(want) => check!(bytes == want, "expected {}\n    seen {}", hex(want), hex(bytes)),
+        Reply::Token(head, start) => {
+            let frames = frames(bytes)?;
+            let token = frames.first().and_then(|f| f.strip_prefix(&head[..])).and_then(|rest| rest.get(4..));
+            let right = frames.len() == 1 && token.is_some_and(|t| t.starts_with(start));
+            check!(right, "expected a token with {}\n    seen {}", hex(start), hex(bytes));
+        }
         Reply::AtMost(most) => {
             let n = frames(bytes)?.len();
             check!(n <= *most, "expected at most {most} frames, seen {n}");

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::Administration;
-use super::scram::{self, Alteration, Refusal};
+use super::scram::{self, Alteration, Outcome, Refusal};
 use crate::principal::KafkaPrincipal;
 use crate::wire::header::{RequestHeader, api_key};
 use crate::wire::scram_admin::{
@@ -40,20 +40,16 @@ impl Administration {
     async fn describe(&self, caller: &KafkaPrincipal, request: DescribeRequest) -> DescribeResponse {
         if !self.may(caller) {
             let error = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-            // As Kafka: one result for each user that was asked for, without its name.
-            let result = |_| Described {
-                user: String::new(),
-                error,
-                error_message: Some(NOT_AUTHORIZED.to_owned()),
-                credentials: Vec::new(),
-            };
+            // As Kafka: one result for each user that was asked for, without its name, and without a message.
+            let result = |_| Described { user: String::new(), error, error_message: None, credentials: Vec::new() };
             let results = request.users.iter().map(result).collect();
-            return DescribeResponse { error, error_message: Some(NOT_AUTHORIZED.to_owned()), results };
+            return DescribeResponse { error, error_message: None, results };
         }
         match scram::describe(self.store.as_ref(), request.users).await {
             Ok(described) => {
                 let results = described.into_iter().map(|(user, of)| described_result(user, of)).collect();
-                DescribeResponse { error: ErrorCode::NONE, error_message: None, results }
+                // Kafka's description that succeeds has an empty message, not none.
+                DescribeResponse { error: ErrorCode::NONE, error_message: Some(String::new()), results }
             }
             Err(Refusal { error, message }) => {
                 DescribeResponse { error, error_message: Some(message), results: Vec::new() }
@@ -76,8 +72,7 @@ impl Administration {
         }
         let Some(store) = &self.store else { return refused(ErrorCode::SECURITY_DISABLED, NO_STORE) };
         let outcomes = scram::alter(store, alterations).await;
-        let made = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-        tracing::info!(%caller, users = outcomes.len(), changed = made, "credentials changed");
+        log(caller, &outcomes);
         let result = |(user, outcome): (String, Result<(), Refusal>)| match outcome {
             Ok(()) => Altered { user, error: ErrorCode::NONE, error_message: None },
             Err(Refusal { error, message }) => Altered { user, error, error_message: Some(message) },
@@ -86,12 +81,25 @@ impl Administration {
     }
 }
 
+/// Most users that one line of the log names.
+const NAMED: usize = 10;
+
+/// Who has changed whose credentials: what an auditor asks for.
+fn log(caller: &KafkaPrincipal, outcomes: &[Outcome]) {
+    let changed: Vec<&str> =
+        outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(user, _)| user.as_str()).collect();
+    let (users, refused) = (changed.len(), outcomes.len() - changed.len());
+    let named = &changed[..users.min(NAMED)];
+    let more = users - named.len();
+    tracing::info!(%caller, users, refused, ?named, more, "credentials changed");
+}
+
 fn described_result(user: String, of: Result<Vec<(crate::scram::ScramMechanism, u32)>, Refusal>) -> Described {
     match of {
         Ok(of) => {
             let credentials =
                 of.into_iter().map(|(mechanism, iterations)| (mechanism.code(), iterations as i32)).collect();
-            Described { user, error: ErrorCode::NONE, error_message: None, credentials }
+            Described { user, error: ErrorCode::NONE, error_message: Some(String::new()), credentials }
         }
         Err(Refusal { error, message }) => {
             Described { user, error, error_message: Some(message), credentials: Vec::new() }

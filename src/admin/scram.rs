@@ -117,7 +117,7 @@ impl Alteration {
 ///
 /// In one thing this is more than Kafka's: there a user must not be named twice in one request, here only the same user *and*
 /// mechanism twice is a duplicate, so that the command of Kafka's documentation that sets both mechanisms works.
-pub(super) async fn alter(store: &Store, alterations: Vec<Alteration>) -> Vec<Outcome> {
+pub async fn alter(store: &Store, alterations: Vec<Alteration>) -> Vec<Outcome> {
     let users: Vec<String> = in_order(alterations.iter().map(Alteration::user));
     // The arithmetic before anyone is made to wait.
     let planned = Planned::new(alterations);
@@ -143,60 +143,54 @@ fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
 }
 
-/// What can be judged without looking at the store.
-struct Planned {
-    changes: Vec<Change>,
-    refusals: HashMap<String, Refusal>,
-}
+/// The alterations in their order, each with what can be said of it without looking at the store.
+struct Planned(Vec<(Alteration, Result<Change, Refusal>)>);
 
 impl Planned {
     fn new(alterations: Vec<Alteration>) -> Self {
-        let (mut changes, mut refusals) = (Vec::new(), HashMap::new());
-        let mut named = HashSet::new();
-        for alteration in &alterations {
-            let user = alteration.user();
-            let change = if named.insert((user, alteration.mechanism())) {
-                alteration.change()
-            } else {
-                let message = "A user credential cannot be altered twice in the same request";
-                Err(Refusal::new(ErrorCode::DUPLICATE_RESOURCE, message))
-            };
-            match change {
-                Ok(change) => changes.push(change),
-                // As in Kafka a duplicate replaces what was found before, and what is found first stays otherwise.
-                Err(refusal) if refusal.error == ErrorCode::DUPLICATE_RESOURCE => {
-                    refusals.insert(user.to_owned(), refusal);
-                }
-                Err(refusal) => {
-                    refusals.entry(user.to_owned()).or_insert(refusal);
-                }
-            }
-        }
-        Self { changes, refusals }
+        let judge = |alteration: Alteration| {
+            let change = alteration.change();
+            (alteration, change)
+        };
+        Self(alterations.into_iter().map(judge).collect())
     }
 
-    /// What can be judged in view of the store alone; gives the changes of the users with no fault.
+    /// The changes of the users with no fault, and the first fault of each other one: as in Kafka nothing that follows it counts.
     #[expect(clippy::type_complexity, reason = "what an edit gives")]
-    fn decide(mut self, view: &dyn View) -> Result<(Vec<Change>, HashMap<String, Refusal>), StoreError> {
-        for change in &self.changes {
-            if let Change::RemoveScram { user, mechanism } = change
-                && !self.refusals.contains_key(user)
+    fn decide(self, view: &dyn View) -> Result<(Vec<Change>, HashMap<String, Refusal>), StoreError> {
+        let (mut changes, mut refusals) = (Vec::new(), HashMap::new());
+        let mut named = HashSet::new();
+        for (alteration, change) in self.0 {
+            let user = alteration.user();
+            if refusals.contains_key(user) {
+                continue;
+            }
+            let change = if !named.insert((user.to_owned(), alteration.mechanism())) {
+                let message = "A user credential cannot be altered twice in the same request";
+                Err(Refusal::new(ErrorCode::DUPLICATE_RESOURCE, message))
+            } else if let Ok(Change::RemoveScram { mechanism, .. }) = &change
                 && view.scram(user, *mechanism)?.is_none()
             {
                 let message = "Attempt to delete a user credential that does not exist";
-                self.refusals.insert(user.clone(), Refusal::new(ErrorCode::RESOURCE_NOT_FOUND, message));
+                Err(Refusal::new(ErrorCode::RESOURCE_NOT_FOUND, message))
+            } else {
+                change
+            };
+            match change {
+                Ok(change) => changes.push(change),
+                Err(refusal) => drop(refusals.insert(user.to_owned(), refusal)),
             }
         }
-        self.changes.retain(|change| !self.refusals.contains_key(change.user()));
-        Ok((self.changes, self.refusals))
+        changes.retain(|change| !refusals.contains_key(change.user()));
+        Ok((changes, refusals))
     }
 }
 
 /// What there is to tell of one user: mechanisms and iterations.
-pub(super) type Description = (String, Result<Vec<(ScramMechanism, u32)>, Refusal>);
+pub type Description = (String, Result<Vec<(ScramMechanism, u32)>, Refusal>);
 
 /// Describes these users, or all if none is named. A name that comes twice gets one answer, an error.
-pub(super) async fn describe(store: Option<&Store>, users: Vec<String>) -> Result<Vec<Description>, Refusal> {
+pub async fn describe(store: Option<&Store>, users: Vec<String>) -> Result<Vec<Description>, Refusal> {
     let failed = |error: StoreError| {
         tracing::error!(%error, "credentials cannot be read");
         Refusal::from(error)

@@ -62,6 +62,9 @@ async fn each_fault_has_kafkas_code_and_text_and_the_others_are_changed() {
             92,
             "A user credential cannot be altered twice in the same request",
         ),
+        // The first fault of a user is the one that is told.
+        (vec![upsert("u", 1, 1), upsert("u", 1, 4096)], 93, "Too few iterations"),
+        (vec![delete("u", 1), upsert("u", 2, 99_999)], 91, "Attempt to delete a user credential that does not exist"),
         (vec![upsert("u\0", 1, 4096)], 93, "Username must not be longer than 1024 bytes or contain NUL"),
     ];
     for (n, (mut alterations, code, text)) in rows.into_iter().enumerate() {
@@ -72,7 +75,7 @@ async fn each_fault_has_kafkas_code_and_text_and_the_others_are_changed() {
         assert_eq!(fixture.alter(alterations).await, expected);
     }
     let users = fixture.users().await;
-    assert_eq!(users.len(), 14);
+    assert_eq!(users.len(), 16);
     assert!(users.iter().all(|(user, of)| of.len() == 1 && (user == "old" || user.starts_with("good-"))));
 }
 

@@ -69,6 +69,7 @@ mod tests {
             ConnectError::Timeout(name()),
             ConnectError::Tls(name(), tls),
             ConnectError::LoginRefused(name(), name()),
+            ConnectError::Sasl(name(), crate::scram::client::ClientError::ServerSignature),
             ConnectError::Malformed(name()),
         ];
         errors.iter().for_each(|error| counters.count_failed(error));

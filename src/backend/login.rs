@@ -1,10 +1,14 @@
-//! The client side of SASL towards the backend.
+//! The client side of SASL towards the backend: PLAIN and SCRAM.
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zeroize::{Zeroize, Zeroizing};
 
 use super::ConnectError;
-use crate::config::BackendConfig;
+use super::scram_keys::ScramKeys;
+use crate::config::{BackendConfig, BackendLogin, LoginMechanism};
+use crate::scram::client::{self, ClientError};
+use crate::scram::{Nonce, ScramMechanism};
 use crate::transport::Transport;
 use crate::wire::ErrorCode;
 use crate::wire::sasl::{self, AuthenticateResponse};
@@ -12,45 +16,151 @@ use crate::wire::sasl::{self, AuthenticateResponse};
 /// Largest answer of the backend before the relay starts, in bytes: its ApiVersions and Metadata without topics are far smaller.
 const MAX_ANSWER: usize = 4 << 20;
 
+/// Largest answer of the backend during the login, in bytes: a list of mechanisms, a token or an error's text.
+const MAX_LOGIN_ANSWER: usize = 64 << 10;
+
+/// Longest part of the backend's own error text that is shown, in characters.
+const MAX_SHOWN: usize = 200;
+
 const HANDSHAKE_VERSION: i16 = 1;
 const AUTHENTICATE_VERSION: i16 = 1;
 
-/// Logs in as the configuration says. Handshake and token leave together: brokers take them pipelined, which saves a round trip.
-pub(super) async fn log_in(config: &BackendConfig, stream: &mut Transport, name: &str) -> Result<(), ConnectError> {
-    let Some(credentials) = &config.security.sasl else { return Ok(()) };
-    // RFC 4616: no authzid, authcid, passwd.
-    let mut token = zeroize::Zeroizing::new(Vec::new());
-    token.push(0);
-    token.extend(credentials.username.as_bytes());
-    token.push(0);
-    token.extend(credentials.password.expose());
-    let mut out = BytesMut::new();
-    sasl::put_handshake_request(&mut out, HANDSHAKE_VERSION, 0, &config.client_id, "PLAIN");
-    sasl::put_authenticate_request(&mut out, AUTHENTICATE_VERSION, 1, &config.client_id, &token);
-    let sent = stream.write_all(&out).await;
-    zeroize::Zeroize::zeroize(&mut out[..]);
-    sent.map_err(|e| ConnectError::Io(name.to_owned(), e))?;
+/// Logs in as the configuration says; `keys` are kept from login to login.
+pub(super) async fn log_in(
+    config: &BackendConfig,
+    keys: &ScramKeys,
+    stream: &mut Transport,
+    name: &str,
+) -> Result<(), ConnectError> {
+    let Some(login) = &config.security.sasl else { return Ok(()) };
+    let mut exchange = Exchange { stream, name, client_id: &config.client_id, mechanism: login.mechanism, sent: 0 };
+    match login.mechanism {
+        LoginMechanism::Plain => plain(&mut exchange, login).await,
+        LoginMechanism::Scram(mechanism) => scram(&mut exchange, mechanism, login, keys).await,
+    }
+}
 
-    let malformed = || ConnectError::Malformed(name.to_owned());
-    let frame = read_frame(stream, name).await?;
-    let (_, handshake) = sasl::decode_handshake_response(&frame).map_err(|_| malformed())?;
-    if handshake.error != ErrorCode::NONE {
-        return Err(ConnectError::LoginRefused(name.to_owned(), "it does not offer the mechanism PLAIN".to_owned()));
+async fn plain(exchange: &mut Exchange<'_>, login: &BackendLogin) -> Result<(), ConnectError> {
+    // RFC 4616: no authzid, authcid, passwd.
+    let mut token = Zeroizing::new(Vec::new());
+    token.push(0);
+    token.extend(login.username.as_bytes());
+    token.push(0);
+    token.extend(login.password.expose());
+    exchange.open(&token).await.map(drop)
+}
+
+async fn scram(
+    exchange: &mut Exchange<'_>,
+    mechanism: ScramMechanism,
+    login: &BackendLogin,
+    keys: &ScramKeys,
+) -> Result<(), ConnectError> {
+    let name = exchange.name;
+    let failed = |error: ClientError| ConnectError::Sasl(name.to_owned(), error);
+    let io = |error| ConnectError::Io(name.to_owned(), error);
+    let nonce = Nonce::random().map_err(|error| io(std::io::Error::other(error)))?;
+    let (client_first, waits) = client::start(mechanism, &login.username, &nonce).map_err(failed)?;
+    let server_first = exchange.open(client_first.as_bytes()).await?;
+    let waits = waits.read(&server_first).map_err(failed)?;
+    let keys = keys.get(mechanism, &login.password, &waits).await.map_err(io)?;
+    let (client_final, waits) = waits.answer(&keys);
+    let server_final = exchange.token(client_final.as_bytes()).await?;
+    // Only now is it known that the broker is one that knows the credential.
+    waits.verify(&server_final).map_err(failed)
+}
+
+/// The requests of one login.
+struct Exchange<'a> {
+    stream: &'a mut Transport,
+    /// Of the broker, for errors.
+    name: &'a str,
+    client_id: &'a str,
+    mechanism: LoginMechanism,
+    /// Requests so far; the next one's correlation id.
+    sent: i32,
+}
+
+impl Exchange<'_> {
+    /// SaslHandshake and the first token, which leave together: brokers take them pipelined, which saves a round trip. Gives the
+    /// broker's token.
+    async fn open(&mut self, token: &[u8]) -> Result<Bytes, ConnectError> {
+        let mut out = BytesMut::new();
+        let mechanism = self.mechanism.as_str();
+        sasl::put_handshake_request(&mut out, HANDSHAKE_VERSION, self.next_id(), self.client_id, mechanism);
+        self.put_token(&mut out, token);
+        self.send(out).await?;
+        let frame = self.answer().await?;
+        let (id, handshake) = sasl::decode_handshake_response(&frame).map_err(|_| self.malformed())?;
+        if id != self.sent - 2 {
+            return Err(self.malformed());
+        }
+        if handshake.error != ErrorCode::NONE {
+            return Err(self.refused(format!("it does not offer the mechanism {mechanism}")));
+        }
+        self.answered_token().await
     }
-    let frame = read_frame(stream, name).await?;
-    let (_, answer) = AuthenticateResponse::decode(&frame, AUTHENTICATE_VERSION).map_err(|_| malformed())?;
-    if answer.error != ErrorCode::NONE {
-        let message: String = answer.error_message.unwrap_or("").chars().take(200).collect();
-        return Err(ConnectError::LoginRefused(name.to_owned(), message.escape_debug().to_string()));
+
+    /// A further token. Gives the broker's.
+    async fn token(&mut self, token: &[u8]) -> Result<Bytes, ConnectError> {
+        let mut out = BytesMut::new();
+        self.put_token(&mut out, token);
+        self.send(out).await?;
+        self.answered_token().await
     }
-    Ok(())
+
+    async fn answered_token(&mut self) -> Result<Bytes, ConnectError> {
+        let frame = self.answer().await?;
+        let (id, answer) = AuthenticateResponse::decode(&frame, AUTHENTICATE_VERSION).map_err(|_| self.malformed())?;
+        if id != self.sent - 1 {
+            return Err(self.malformed());
+        }
+        if answer.error != ErrorCode::NONE {
+            let message: String = answer.error_message.unwrap_or("").chars().take(MAX_SHOWN).collect();
+            return Err(self.refused(message.escape_debug().to_string()));
+        }
+        Ok(frame.slice_ref(answer.token))
+    }
+
+    fn put_token(&mut self, out: &mut BytesMut, token: &[u8]) {
+        let id = self.next_id();
+        sasl::put_authenticate_request(out, AUTHENTICATE_VERSION, id, self.client_id, token);
+    }
+
+    fn next_id(&mut self) -> i32 {
+        self.sent += 1;
+        self.sent - 1
+    }
+
+    /// Sends it and wipes it: it may hold a password.
+    async fn send(&mut self, mut out: BytesMut) -> Result<(), ConnectError> {
+        let sent = self.stream.write_all(&out).await;
+        out[..].zeroize();
+        sent.map_err(|error| ConnectError::Io(self.name.to_owned(), error))
+    }
+
+    async fn answer(&mut self) -> Result<Bytes, ConnectError> {
+        read_limited(self.stream, self.name, MAX_LOGIN_ANSWER).await
+    }
+
+    fn malformed(&self) -> ConnectError {
+        ConnectError::Malformed(self.name.to_owned())
+    }
+
+    fn refused(&self, why: String) -> ConnectError {
+        ConnectError::LoginRefused(self.name.to_owned(), why)
+    }
 }
 
 /// Reads one frame without its size; memory grows with what arrives, not with what is promised.
 pub(super) async fn read_frame(stream: &mut Transport, name: &str) -> Result<Bytes, ConnectError> {
+    read_limited(stream, name, MAX_ANSWER).await
+}
+
+async fn read_limited(stream: &mut Transport, name: &str, limit: usize) -> Result<Bytes, ConnectError> {
     let io = |e| ConnectError::Io(name.to_owned(), e);
     let size = stream.read_i32().await.map_err(io)?;
-    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_ANSWER);
+    let size = usize::try_from(size).ok().filter(|size| *size <= limit);
     let size = size.ok_or_else(|| ConnectError::Malformed(name.to_owned()))?;
     let mut frame = Vec::new();
     let read = stream.take(size as u64).read_to_end(&mut frame).await.map_err(io)?;

@@ -2,6 +2,7 @@
 
 mod counters;
 mod login;
+mod scram_keys;
 mod topology;
 
 use std::io;
@@ -11,6 +12,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::config::{BackendConfig, HostPort};
+use crate::scram::client::ClientError;
 use crate::tls::{self, ClientTls, HandshakeError};
 use crate::transport::Transport;
 
@@ -38,6 +40,10 @@ pub enum ConnectError {
     /// The backend refused the front's own credentials.
     #[error("{0}: the backend refuses the front's login: {1}")]
     LoginRefused(String, String),
+    /// The SCRAM exchange came to nothing: the broker did not prove that it knows the front's credential, or asked for what a
+    /// client must not do.
+    #[error("{0}: SASL: {1}")]
+    Sasl(String, ClientError),
     /// The backend's answer was not understood.
     #[error("{0}: malformed answer")]
     Malformed(String),
@@ -45,8 +51,8 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// Everything that [`Self::as_str`] says.
-    pub const NAMES: [&str; 7] =
-        ["unknown_node", "other_cluster", "io", "timeout", "tls", "login_refused", "malformed"];
+    pub const NAMES: [&str; 8] =
+        ["unknown_node", "other_cluster", "io", "timeout", "tls", "login_refused", "sasl", "malformed"];
 
     /// A fixed word, for metric labels.
     pub fn as_str(&self) -> &'static str {
@@ -57,15 +63,17 @@ impl ConnectError {
             Self::Timeout(_) => "timeout",
             Self::Tls(..) => "tls",
             Self::LoginRefused(..) => "login_refused",
+            Self::Sasl(..) => "sasl",
             Self::Malformed(_) => "malformed",
         }
     }
 }
 
 /// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
-async fn connect(
+pub async fn connect(
     config: &BackendConfig,
     tls: Option<&ClientTls>,
+    keys: &scram_keys::ScramKeys,
     address: &HostPort,
 ) -> Result<Transport, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);
@@ -76,7 +84,7 @@ async fn connect(
             Some(tls) => secure(stream, tls, address).await.map_err(|e| ConnectError::Tls(name(), e))?,
         };
         stream.is_known();
-        login::log_in(config, &mut stream, &name()).await?;
+        login::log_in(config, keys, &mut stream, &name()).await?;
         Ok(stream)
     };
     match tokio::time::timeout(config.connection_setup_timeout, attempt).await {

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::scram_keys::ScramKeys;
 use super::{BackendCounters, ConnectError, OpenConnection, connect, login};
 use crate::config::{BackendConfig, HostPort};
 use crate::listener::Target;
@@ -26,6 +27,7 @@ pub struct Topology {
     config: ArcSwap<BackendConfig>,
     /// Replaced as a whole when certificates change.
     tls: Option<Arc<ArcSwap<ClientTls>>>,
+    scram_keys: ScramKeys,
     /// The versions of an API that the front offers, if any.
     offered: fn(i16) -> Option<(i16, i16)>,
     brokers: ArcSwap<BTreeMap<i32, HostPort>>,
@@ -62,6 +64,7 @@ impl Topology {
         Self {
             config: ArcSwap::from_pointee(config),
             tls,
+            scram_keys: ScramKeys::default(),
             offered,
             brokers: ArcSwap::default(),
             api_versions: ArcSwap::from_pointee(ApiVersions::new(everything, Default::default())),
@@ -176,7 +179,7 @@ impl Topology {
 
     async fn connect_to(&self, address: &HostPort) -> Result<Transport, ConnectError> {
         let tls = self.tls.as_ref().map(|tls| tls.load_full());
-        connect(&self.config(), tls.as_deref(), address).await
+        connect(&self.config(), tls.as_deref(), &self.scram_keys, address).await
     }
 
     async fn connect_to_any(&self) -> Result<Transport, ConnectError> {
@@ -194,7 +197,7 @@ impl Topology {
         addresses[..brokers].rotate_left(first);
         let mut last = ConnectError::UnknownNode(-1);
         for address in &addresses {
-            match connect(config, tls, address).await {
+            match connect(config, tls, &self.scram_keys, address).await {
                 Ok(stream) => return Ok(stream),
                 Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
                 Err(e) => last = e,

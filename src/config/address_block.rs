@@ -21,6 +21,15 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
+/// What one customer of a network provider has at least: an IPv4 address, or the /64 of an IPv6 one (RFC 6177), in which a
+/// client can choose among 2^64.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 impl AddressBlock {
     /// Whether the address lies in it.
     pub fn contains(&self, address: IpAddr) -> bool {

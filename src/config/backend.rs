@@ -4,11 +4,11 @@
 use super::endpoints::{self, Endpoint, ProtocolMap};
 use super::keys;
 use super::listeners::enabled_mechanisms;
-use super::login::Logins;
+use super::login::{Logins, SCRAM_LOGIN_MODULE};
 use super::names::{HostPort, ListenerName, SecurityProtocol};
 use super::reader::{Found, Reader, host_port};
 use super::tls;
-use super::types::{BackendConfig, BackendSecurity, JaasContext, PlainCredentials};
+use super::types::{BackendConfig, BackendLogin, BackendSecurity, JaasContext, LoginMechanism};
 
 const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
@@ -147,7 +147,7 @@ fn read_login(
     logins: &mut Logins,
     endpoints: &[Endpoint],
     listener: &ListenerName,
-) -> Option<PlainCredentials> {
+) -> Option<BackendLogin> {
     let explicit = reader.find_explicit(&keys::BACKEND_SASL_MECHANISM);
     let is_explicit = explicit.is_some();
     let found = explicit.or_else(|| reader.find(&keys::SASL_MECHANISM_INTER_BROKER_PROTOCOL))?;
@@ -161,15 +161,15 @@ fn read_login(
         reader.error(&found, problem);
         return None;
     }
-    if mechanism != "PLAIN" {
+    let Some(spoken) = LoginMechanism::from_name(&mechanism) else {
         let problem = format!(
-            "this version speaks mechanism PLAIN to the backend, but the mechanism would be {}{}",
+            "this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the backend, but the mechanism would be {}{}",
             found.shown(),
             if is_explicit { "" } else { "; set backend.sasl.mechanism" }
         );
         reader.error(&found, problem);
         return None;
-    }
+    };
     let own = reader.find(&keys::BACKEND_SASL_JAAS_CONFIG);
     let context = match &own {
         Some(found) => logins.property(reader, found)?,
@@ -183,32 +183,45 @@ fn read_login(
             context?
         }
     };
-    credentials(reader, own.as_ref(), listener, context)
+    credentials(reader, own.as_ref(), listener, spoken, context)
 }
 
 fn credentials(
     reader: &mut Reader<'_>,
     own: Option<&Found<'_>>,
     listener: &ListenerName,
+    mechanism: LoginMechanism,
     context: JaasContext,
-) -> Option<PlainCredentials> {
-    let mut modules = context.modules.into_iter().filter(|module| module.class == PLAIN_LOGIN_MODULE);
+) -> Option<BackendLogin> {
+    let class = match mechanism {
+        LoginMechanism::Plain => PLAIN_LOGIN_MODULE,
+        LoginMechanism::Scram(_) => SCRAM_LOGIN_MODULE,
+    };
+    let mut modules = context.modules.into_iter().filter(|module| module.class == class);
+    let mut is_token = false;
     let found = modules.find_map(|mut module| {
+        is_token |= module.options.get("tokenauth").is_some_and(|value| value.expose().eq_ignore_ascii_case(b"true"));
         let username = module.options.remove("username")?;
         let password = module.options.remove("password")?;
         let username = String::from_utf8(username.expose().to_vec()).ok()?;
-        (!username.is_empty() && !password.is_empty()).then_some(PlainCredentials { username, password })
+        (!username.is_empty() && !password.is_empty()).then_some(BackendLogin { mechanism, username, password })
     });
-    if found.is_some() {
+    if found.is_some() && !is_token {
         return found;
     }
-    let problem =
-        format!("expected a {PLAIN_LOGIN_MODULE} with options username and password to log in to the backend");
+    let (problem, otherwise) = if is_token {
+        let problem =
+            "this version logs in to the backend as a user, not by a delegation token; expected no option tokenauth";
+        (problem.to_owned(), "has one")
+    } else {
+        (format!("expected a {class} with options username and password to log in to the backend"), "has none")
+    };
     match own {
         Some(found) => reader.error(found, problem),
         None => {
-            let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
-            reader.missing(key, format!("{problem}; the JAAS entry of listener {listener} for PLAIN has none"));
+            let mechanism = mechanism.as_str();
+            let place = format!("the JAAS entry of listener {listener} for {mechanism} {otherwise}");
+            reader.missing(keys::BACKEND_SASL_JAAS_CONFIG.name, format!("{problem}; {place}"));
         }
     }
     None

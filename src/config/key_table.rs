@@ -59,16 +59,46 @@ keys! {
 "SASL" {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
-         version offers PLAIN. Each needs a JAAS entry on every SASL listener.";
+         version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
+         `sasl.plain.credentials` is `scram`; the other two need `store.dir` instead.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
-         For PLAIN each option `user_<name>=\"<password>\"` is a user. Without both prefixes it is ignored, as in Kafka. \
+         For PLAIN each option `user_<name>=\"<password>\"` is a user. The SCRAM mechanisms need no entry; if there is one, it is a \
+         `org.apache.kafka.common.security.scram.ScramLoginModule`. Without both prefixes it is ignored, as in Kafka. \
          The file is ISO-8859-1 and halves backslashes: write `\\\\\"` for a quote inside a password.";
     JAAS_FILE = "java.security.auth.login.config", Text, Derived("`-Djava.security.auth.login.config=` in the environment variable `KAFKA_OPTS`"),
         Broker, true,
         "The static JAAS file, read where a mechanism has no `sasl.jaas.config` of its own. `${name}` in it is a property \
          that `KAFKA_OPTS` sets by `-D`; an unknown one is an error.";
+    SASL_SCRAM_UNKNOWN_USER_KEY = "sasl.scram.unknown.user.key", Password, Derived("a random one that is made with the store"),
+        Listener, true,
+        "Not a Kafka key. The key from which SCRAM makes the salt that is shown for a user that does not exist, so that nobody can ask who \
+         does: at least 32 characters, for example of `openssl rand -base64 32`. Several fronts for the same clients need the same one.";
+    SASL_SCRAM_UNKNOWN_USER_ITERATIONS = "sasl.scram.unknown.user.iterations", Int(4096), Fixed("4096"), Listener, true,
+        "Not a Kafka key. The iteration count that SCRAM shows for a user that does not exist, 4096 to 16384. It should be the one that \
+         all users have: who has another one can be told to exist.";
+    SASL_PLAIN_CREDENTIALS = "sasl.plain.credentials", List, Fixed("jaas"), Listener, true,
+        "Not a Kafka key. Where PLAIN looks for users: `jaas`, the options of the JAAS entry; `scram`, the SCRAM credentials in \
+         `store.dir`, SCRAM-SHA-256 first, for which no JAAS entry is needed; or `jaas,scram`, where a user who is in both is \
+         judged by the JAAS entry alone.";
+    SASL_PLAIN_CACHE_SIZE = "sasl.plain.cache.size", Int(0), Fixed("10000"), Broker, true,
+        "Not a Kafka key. How many logins of PLAIN with `scram` are remembered as right (by a hash under a key that only this \
+         process has), so that a client that comes often does not cost milliseconds of computing each time. A changed or deleted \
+         credential counts at once. Rounded up to a multiple of 16; 0 remembers nothing.";
+    PASSWORD_VERIFICATION_THREADS = "password.verification.threads", Int(1), Derived("half the processors that the process may use, rounded up"),
+        Broker, false,
+        "Not a Kafka key. Threads that check passwords against SCRAM credentials (PLAIN with `scram`), beside `worker.threads`. \
+         Addresses are served in turn; a login for which there is no room among those that wait is closed without an answer.";
+    SASL_FAILED_LOGINS_PER_MINUTE_PER_ADDRESS = "sasl.failed.logins.per.minute.per.address", Int(0), Fixed("300"), Broker, true,
+        "Not a Kafka key. Failed logins in a minute, of all mechanisms, after which those of one address (of IPv6, of one /64) are \
+         answered as wrong without being checked. An account that has logged in from there before and has not failed since is \
+         still checked, so that clients who share an address do not suffer from one of them. Logins that succeed do not count. 0 is \
+         no limit.";
+    SASL_FAILED_LOGINS_PER_MINUTE_PER_ACCOUNT = "sasl.failed.logins.per.minute.per.account", Int(0), Fixed("60"), Broker, true,
+        "Not a Kafka key. Failed logins in a minute, of all mechanisms and from all addresses, after which those of one account are \
+         answered as wrong without being checked if they come from an address that has failed on it in the last 10 minutes and has \
+         never logged in to it. Whoever knows the password gets in from every other address. 0 is no limit.";
     SASL_SERVER_MAX_RECEIVE_SIZE = "sasl.server.max.receive.size", Int(1), Fixed("524288"), Listener, true,
         "The largest request in bytes that is read before a client has authenticated.";
     AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,
@@ -206,12 +236,15 @@ keys! {
          leaving them out would be unsafe.";
     BACKEND_SECURITY_PROTOCOL = "backend.security.protocol", Choice(PROTOCOLS),
         Derived("the protocol between brokers: that of `inter.broker.listener.name`, else `security.inter.broker.protocol`"), Broker, false,
-        "How connections to the backend are secured. As a mechanism, this version speaks PLAIN.";
+        "How connections to the backend are secured. With SASL, `backend.sasl.mechanism` says how.";
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
-        "The mechanism by which this front logs in to the backend. This version speaks PLAIN.";
+        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. By SCRAM the broker has to prove \
+         that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
         Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
-        "A JAAS entry whose options `username` and `password` are this front's own login to the backend.";
+        "A JAAS entry whose options `username` and `password` are this front's own login to the backend. Its module is \
+         `org.apache.kafka.common.security.plain.PlainLoginModule`, or \
+         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
     INTER_BROKER_LISTENER_NAME = "inter.broker.listener.name", Text, Unset, Broker, false,

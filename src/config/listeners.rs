@@ -9,10 +9,13 @@ use super::limits::unauthenticated_limits;
 use super::login::Logins;
 use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
+use super::passwords::plain_sources;
 use super::proxy_protocol;
 use super::reader::Reader;
+use super::scram;
 use super::tls;
-use super::types::{ListenerConfig, MechanismConfig, SaslListenerConfig};
+use super::types::{JaasContext, ListenerConfig, MechanismConfig, SaslListenerConfig};
+use crate::scram::ScramMechanism;
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.
 pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec<Endpoint>) -> Vec<ListenerConfig> {
@@ -252,13 +255,25 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
     let found = reader.find_for(name, &keys::SASL_SERVER_MAX_RECEIVE_SIZE);
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
     let mut mechanisms = Vec::new();
-    for mechanism in enabled_mechanisms(reader, name) {
+    let enabled = enabled_mechanisms(reader, name);
+    let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
+    if enabled.iter().any(is_scram) {
+        scram::check_keys(reader, name);
+    }
+    for mechanism in enabled {
         // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
         let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
         if let Some(found) = reader.find_by_name(&key) {
             reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
         }
-        if let Some(jaas) = logins.server_context(reader, name, &mechanism) {
+        let jaas = if is_scram(&mechanism) {
+            logins.scram_context(reader, name, &mechanism)
+        } else if mechanism == "PLAIN" && !plain_sources(reader, name).jaas {
+            Some(JaasContext::default())
+        } else {
+            logins.server_context(reader, name, &mechanism)
+        };
+        if let Some(jaas) = jaas {
             let properties = mechanism_properties(reader, name, &mechanism);
             mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });
         }
@@ -273,11 +288,13 @@ fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &st
     let own = format!("{listener}{}.", mechanism.to_lowercase());
     let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
+    // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
+    let is_not_its_own = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope != keys::Scope::MechanismOnly);
     // The weakest first: later ones replace earlier ones.
     let mut ranked: Vec<(u8, &str, &str)> = Vec::new();
     for (key, setting) in reader.settings {
         let value = setting.value.trim_matches(|c| c <= ' ');
-        if let Some(rest) = key.strip_prefix(&own) {
+        if let Some(rest) = key.strip_prefix(&own).filter(|rest| !is_not_its_own(rest)) {
             ranked.push((2, rest, value));
         } else if let Some(rest) = key.strip_prefix(&listener).filter(|rest| concerns(rest)) {
             ranked.push((1, rest, value));

@@ -10,6 +10,9 @@ use super::reader::{Found, Reader};
 use super::types::JaasContext;
 use crate::secret::Secret;
 
+/// The login module of the SCRAM mechanisms.
+pub(super) const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+
 /// Finds JAAS entries. The static file is read when the first entry is looked for in it, as the JVM does.
 pub(super) struct Logins {
     system: SystemProperties,
@@ -65,6 +68,30 @@ impl Logins {
                 None
             }
         }
+    }
+
+    /// The context of a SCRAM mechanism, which needs none here: its users are in the store. What is written under its own key is
+    /// checked all the same, so that nobody takes for a user what is none.
+    pub fn scram_context(
+        &self,
+        reader: &mut Reader<'_>,
+        listener: &ListenerName,
+        mechanism: &str,
+    ) -> Option<JaasContext> {
+        let key = format!("{}{}.{}", listener.key_prefix(), mechanism.to_lowercase(), keys::SASL_JAAS_CONFIG.name);
+        let Some(found) = reader.find_by_name(&key) else { return Some(JaasContext::default()) };
+        let context = self.property(reader, &found)?;
+        let Some(module) = context.modules.iter().find(|module| module.class == SCRAM_LOGIN_MODULE) else {
+            reader.error(&found, format!("expected a {SCRAM_LOGIN_MODULE}, or no such key: users are in the store"));
+            return None;
+        };
+        if module.options.keys().any(|option| option.starts_with("user_")) {
+            reader.warn(format!(
+                "{key} ({}): options user_<name> define no user of SCRAM; users are in the store",
+                found.setting.origin
+            ));
+        }
+        Some(context)
     }
 
     /// The context in a property value.

@@ -8,6 +8,7 @@ mod address_block;
 mod administration;
 mod backend;
 mod changes;
+mod client;
 mod docs;
 mod endpoints;
 mod error;
@@ -22,10 +23,12 @@ mod metrics;
 mod names;
 mod naming;
 mod node_hosts;
+mod passwords;
 pub mod properties;
 mod providers;
 mod proxy_protocol;
 mod reader;
+mod scram;
 mod source;
 mod tls;
 mod tls_types;
@@ -35,20 +38,22 @@ mod unused;
 use std::fs;
 use std::path::Path;
 
-pub use address_block::AddressBlock;
+pub use address_block::{AddressBlock, network_of};
 pub use changes::{Changes, Origins, changes};
+pub use client::{ClientConfig, load_client};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
 pub use names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 pub use node_hosts::NodeHostPattern;
+pub use passwords::PlainSources;
 use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
 pub use types::{
-    BackendConfig, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig, MechanismConfig,
-    PlainCredentials, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
+    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig,
+    LoginConfig, LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.
@@ -136,6 +141,7 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
         tls_reload_interval: reader.millis(&keys::TLS_RELOAD_INTERVAL_MS).unwrap_or_default(),
         worker_threads: limits::worker_threads(reader),
         metrics_listeners: metrics::listeners(reader),
+        logins: passwords::logins(reader),
         store_dir: administration::store_dir(reader),
         administrators: std::sync::Arc::new(administration::administrators(reader)),
     })

@@ -130,5 +130,6 @@ mod login;
 mod metrics;
 mod naming;
 mod node_hosts;
+mod scram;
 mod tls;
 mod unused;

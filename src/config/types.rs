@@ -12,6 +12,7 @@ use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::principal::KafkaPrincipal;
+use crate::scram::ScramMechanism;
 use crate::secret::Secret;
 
 /// Everything that the server is built from.
@@ -45,6 +46,8 @@ pub struct ServerConfig {
     pub metrics_listeners: Vec<HostPort>,
     /// Ours, `store.dir`: where credentials are kept. `None`: this front keeps nothing.
     pub store_dir: Option<PathBuf>,
+    /// How passwords are checked, and how many logins may fail.
+    pub logins: LoginConfig,
     /// `super.users` and, ours, `admin.principals`: who may change credentials.
     pub administrators: Arc<HashSet<KafkaPrincipal>>,
 }
@@ -97,6 +100,19 @@ impl ProxyProtocol {
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|block| block.contains(address))
     }
+}
+
+/// How passwords are checked, and how many logins may fail, over all listeners.
+#[derive(Clone, Debug)]
+pub struct LoginConfig {
+    /// `password.verification.threads`, at least 1.
+    pub verification_threads: usize,
+    /// `sasl.plain.cache.size`; 0 remembers nothing.
+    pub plain_cache_size: usize,
+    /// `sasl.failed.logins.per.minute.per.address`; 0 is no limit.
+    pub failed_per_address: u32,
+    /// `sasl.failed.logins.per.minute.per.account`; 0 is no limit.
+    pub failed_per_account: u32,
 }
 
 /// The SASL settings of one listener.
@@ -196,15 +212,41 @@ pub struct BackendConfig {
 pub struct BackendSecurity {
     /// SSL and SASL_SSL.
     pub tls: Option<BackendTlsConfig>,
-    /// SASL_PLAINTEXT and SASL_SSL, mechanism PLAIN.
-    pub sasl: Option<PlainCredentials>,
+    /// SASL_PLAINTEXT and SASL_SSL.
+    pub sasl: Option<BackendLogin>,
 }
 
-/// A user name and a password.
+/// This front's own login to the backend.
 #[derive(Clone, Debug)]
-pub struct PlainCredentials {
-    /// Sent as the authcid.
+pub struct BackendLogin {
+    /// How.
+    pub mechanism: LoginMechanism,
+    /// As whom.
     pub username: String,
-    /// Sent as the passwd.
+    /// Whose password.
     pub password: Secret,
+}
+
+/// A mechanism by which this front can log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginMechanism {
+    /// PLAIN: the password itself is sent.
+    Plain,
+    /// SCRAM: both sides prove that they know it.
+    Scram(ScramMechanism),
+}
+
+impl LoginMechanism {
+    /// The mechanism of this name, exactly as spelled.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == Self::Plain.as_str() { Some(Self::Plain) } else { ScramMechanism::from_name(name).map(Self::Scram) }
+    }
+
+    /// The name that IANA and Kafka know it by.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Scram(mechanism) => mechanism.as_str(),
+        }
+    }
 }

@@ -48,7 +48,18 @@ impl Health {
             was_reached: !self.topology.node_ids().is_empty(),
             is_reachable: *self.topology.reachable().borrow(),
         };
-        ready(self.metrics.is_draining(), backend, &self.metrics.certificates(), SystemTime::now())
+        let verdict = ready(self.metrics.is_draining(), backend, &self.metrics.certificates(), SystemTime::now());
+        // No reason to send clients away: they log in as before.
+        let warning = match self.metrics.store() {
+            Some(store) if store.is_failing => {
+                "warning: credentials cannot be changed, the store's disk is full or fails\n"
+            }
+            _ => "",
+        };
+        match verdict {
+            Ok(text) => Ok(text + warning),
+            Err(text) => Err(text + warning),
+        }
     }
 }
 

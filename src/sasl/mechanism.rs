@@ -65,10 +65,16 @@ pub trait Mechanism: Send + Sync {
     fn start(&self, peer: &Peer) -> Box<dyn ServerExchange>;
 
     /// First tokens that this mechanism must not accept. The registry tries each in an exchange of its own when a listener
-    /// starts, and repeats it as the answer to every challenge; unless each ends in a rejection, the listener does not start.
+    /// starts, and answers every challenge by [`Self::must_reject_then`]; unless each ends in a rejection, the listener does not start.
     /// Override it if the default ones miss what is most likely to be wrong with the configuration; at least one is needed.
     fn must_reject(&self) -> Vec<Bytes> {
         made_up_credentials()
+    }
+
+    /// What the check at start answers to a challenge after this first token, for mechanisms in which a wrong credential is not the
+    /// same token again but one that fits the challenge. It must be rejected as well.
+    fn must_reject_then(&self, first: &Bytes, _challenge: &Bytes) -> Bytes {
+        first.clone()
     }
 }
 

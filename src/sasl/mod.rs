@@ -5,16 +5,21 @@
 
 mod after;
 pub mod gate;
+pub mod guesses;
 mod mechanism;
+pub mod passwords;
 pub mod plain;
 mod registry;
+pub mod scram;
 mod shared;
 
 pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
+pub use guesses::{Admitted, GuessLimit, Guesser, Guesses, HeldBack};
 pub use mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
     Step, Verified, made_up_credentials,
 };
+pub use passwords::{PasswordCheck, Passwords};
 pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};
 pub use shared::{FactoryInput, ScramCredentials, Shared};

@@ -1,20 +1,26 @@
-//! PLAIN (RFC 4616) with the users of the JAAS section, as Kafka's `PlainLoginModule` keeps them.
+//! PLAIN (RFC 4616) with the users of the JAAS section, as Kafka's `PlainLoginModule` keeps them, with those whose SCRAM
+//! credentials are in the store, or with both.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future;
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroize;
 
+use super::guesses::{Admitted, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Peer, Rejection, ServerExchange, Step, Verified,
     made_up_credentials,
 };
+use super::passwords::StoredUsers;
 use super::shared::FactoryInput;
+use crate::config::PlainSources;
 use crate::principal::KafkaPrincipal;
 use crate::secret::Secret;
 
@@ -50,9 +56,22 @@ pub fn name() -> MechanismName {
     MechanismName::new("PLAIN").unwrap_or_else(|| unreachable!("a legal name"))
 }
 
-/// Builds PLAIN from the `user_<name>` options of the first [`LOGIN_MODULE`] entry of the JAAS context. The entry's `username`
-/// and `password` are Kafka's own client credentials and define no user.
+/// Builds PLAIN with the users of `sasl.plain.credentials`.
 pub fn factory(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, MechanismError> {
+    let FactoryInput { config, shared, .. } = input;
+    let sources = PlainSources::of(config).map_err(MechanismError)?;
+    let by_name = if sources.jaas { jaas_users(input)? } else { HashMap::new() };
+    let stored = match (&shared.scram, sources.scram) {
+        (Some(credentials), true) => Some(StoredUsers::new(credentials.clone(), shared.passwords.clone())),
+        (None, true) => return Err(MechanismError(PlainSources::NO_STORE.to_owned())),
+        (_, false) => None,
+    };
+    Ok(Arc::new(Plain { name: name(), users: Arc::new(Users::new(by_name, stored, shared.guesses.clone())) }))
+}
+
+/// The `user_<name>` options of the first [`LOGIN_MODULE`] entry of the JAAS context. The entry's `username` and `password` are
+/// Kafka's own client credentials and define no user.
+fn jaas_users(input: &FactoryInput<'_>) -> Result<HashMap<Box<str>, User>, MechanismError> {
     let FactoryInput { config, listener, .. } = input;
     // A section of the static JAAS file may serve several mechanisms: the other modules are theirs.
     let mut modules = config.jaas.modules.iter().filter(|module| module.class == LOGIN_MODULE);
@@ -80,7 +99,7 @@ pub fn factory(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, Mechanism
     if users.is_empty() {
         tracing::warn!(%listener, "PLAIN: no user can log in; users are `user_<name>` options of the login module");
     }
-    Ok(Arc::new(Plain::new(users)))
+    Ok(users)
 }
 
 /// The mechanism.
@@ -97,16 +116,13 @@ struct User {
 }
 
 struct Users {
+    /// Those of the JAAS section.
     by_name: HashMap<Box<str>, User>,
     /// What an unknown user's password is compared with, so that it costs what a wrong password costs.
     nobody: User,
-}
-
-impl Plain {
-    fn new(by_name: HashMap<Box<str>, User>) -> Self {
-        let nobody = User { password: Secret::new("nobody has this password"), principal: KafkaPrincipal::anonymous() };
-        Self { name: name(), users: Arc::new(Users { by_name, nobody }) }
-    }
+    /// Those of the store, if they may log in here.
+    stored: Option<StoredUsers>,
+    guesses: Arc<Guesses>,
 }
 
 impl Mechanism for Plain {
@@ -118,8 +134,8 @@ impl Mechanism for Plain {
         MAX_TOKEN_LEN
     }
 
-    fn start(&self, _peer: &Peer) -> Box<dyn ServerExchange> {
-        Box::new(AwaitMessage(Arc::clone(&self.users)))
+    fn start(&self, peer: &Peer) -> Box<dyn ServerExchange> {
+        Box::new(AwaitMessage { users: Arc::clone(&self.users), peer: peer.address.ip() })
     }
 
     /// The made-up credentials, and a made-up password for a user that exists.
@@ -134,44 +150,114 @@ impl Mechanism for Plain {
 }
 
 /// PLAIN's only state.
-struct AwaitMessage(Arc<Users>);
+struct AwaitMessage {
+    users: Arc<Users>,
+    peer: IpAddr,
+}
 
 impl ServerExchange for AwaitMessage {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
-        let verdict = self
-            .0
-            .judge(&token)
-            .map(|principal| Step::Success { token: Bytes::new(), verified: Verified { principal } });
+        let verdict = match Message::parse(&token) {
+            Ok(message) => self.users.judge(&message, self.peer),
+            Err(why) => Judged::Verdict(Err(AuthnError::Malformed(why))),
+        };
         // It holds a password, and the gate keeps no other reference to it.
         if let Ok(mut token) = token.try_into_mut() {
             token[..].zeroize();
         }
-        Box::pin(future::ready(verdict))
+        match verdict {
+            Judged::Verdict(verdict) => Box::pin(future::ready(verdict.map(success))),
+            Judged::InTheStore(pending) => Box::pin(async move { pending.verdict(&self.users).await.map(success) }),
+        }
+    }
+}
+
+fn success(principal: KafkaPrincipal) -> Step {
+    Step::Success { token: Bytes::new(), verified: Verified { principal } }
+}
+
+/// What comes of a message at once.
+enum Judged {
+    Verdict(Result<KafkaPrincipal, AuthnError>),
+    /// The store decides, or at least takes its time.
+    InTheStore(Pending),
+}
+
+/// A message whose verdict takes a while.
+struct Pending {
+    peer: IpAddr,
+    username: String,
+    password: Secret,
+    own_authzid: bool,
+    /// It is known to be wrong, and shall take as long as if it were not.
+    is_wrong: bool,
+}
+
+impl Pending {
+    async fn verdict(self, users: &Users) -> Result<KafkaPrincipal, AuthnError> {
+        let Self { peer, username, password, own_authzid, is_wrong } = self;
+        let Some(stored) = &users.stored else { return Err(AuthnError::Rejected(WRONG)) };
+        let is_right = if is_wrong {
+            stored.take_as_long(peer, &username, password.expose()).await.map(|()| false)
+        } else {
+            let guesser = users.guesses.by(peer, &username);
+            stored.is_right(peer, guesser, &username, password.expose()).await
+        };
+        if !is_right.map_err(AuthnError::Unavailable)? {
+            return Err(AuthnError::Rejected(WRONG));
+        }
+        if own_authzid { Ok(KafkaPrincipal::user(&username)) } else { Err(AuthnError::Rejected(OTHER_AUTHZID)) }
     }
 }
 
 impl Users {
-    /// The checks in Kafka's order: parts, user, password, credentials, authorization id. So only who knows the password
-    /// learns that the authorization id is wrong.
-    fn judge(&self, token: &[u8]) -> Result<KafkaPrincipal, AuthnError> {
-        let message = Message::parse(token).map_err(AuthnError::Malformed)?;
-        let user = self.verify(message.username, message.password).ok_or(AuthnError::Rejected(WRONG))?;
-        if !message.authzid.is_empty() && message.authzid != message.username {
-            return Err(AuthnError::Rejected(OTHER_AUTHZID));
-        }
-        Ok(user.principal.clone())
+    fn new(by_name: HashMap<Box<str>, User>, stored: Option<StoredUsers>, guesses: Arc<Guesses>) -> Self {
+        let nobody = User { password: Secret::new("nobody has this password"), principal: KafkaPrincipal::anonymous() };
+        Self { by_name, nobody, stored, guesses }
     }
 
-    fn verify(&self, username: &str, password: &str) -> Option<&User> {
+    /// The checks in Kafka's order: parts, user, password, credentials, authorization id. So only who knows the password
+    /// learns that the authorization id is wrong. A user of the JAAS section is judged by it alone.
+    fn judge(&self, message: &Message<'_>, peer: IpAddr) -> Judged {
+        let Message { username, password, .. } = *message;
+        let wrong = || Judged::Verdict(Err(AuthnError::Rejected(WRONG)));
         if username.len() > MAX_USERNAME_LEN || password.len() > MAX_PASSWORD_LEN {
-            return None;
+            return wrong();
         }
-        let (user, known) = match self.by_name.get(username) {
+        let in_the_store = |is_wrong| {
+            Judged::InTheStore(Pending {
+                peer,
+                username: username.to_owned(),
+                password: Secret::new(password),
+                own_authzid: message.names_itself(),
+                is_wrong,
+            })
+        };
+        if self.stored.is_some() && !self.by_name.contains_key(username) {
+            return in_the_store(false);
+        }
+        let Ok(admitted) = self.guesses.admit(peer, username, Instant::now()) else { return wrong() };
+        match self.verify(message, admitted) {
+            Some(user) if message.names_itself() => Judged::Verdict(Ok(user.principal.clone())),
+            Some(_) => Judged::Verdict(Err(AuthnError::Rejected(OTHER_AUTHZID))),
+            // Otherwise time would tell who is in the JAAS section.
+            None if self.stored.is_some() => in_the_store(true),
+            None => wrong(),
+        }
+    }
+
+    fn verify(&self, message: &Message<'_>, admitted: Admitted) -> Option<&User> {
+        let (user, known) = match self.by_name.get(message.username) {
             Some(user) => (user, Choice::from(1)),
             None => (&self.nobody, Choice::from(0)),
         };
-        let right = same_password(password.as_bytes(), user.password.expose());
-        bool::from(known & right).then_some(user)
+        let right = same_password(message.password.as_bytes(), user.password.expose());
+        let user = bool::from(known & right).then_some(user);
+        match user {
+            Some(_) => admitted.succeeded(Instant::now()),
+            None => admitted.failed(Instant::now()),
+        }
+        user
     }
 }
 
@@ -196,6 +282,11 @@ struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Whether it asks to be the one that it proves to be.
+    fn names_itself(&self) -> bool {
+        self.authzid.is_empty() || self.authzid == self.username
+    }
+
     fn parse(token: &'a [u8]) -> Result<Self, Rejection> {
         // At most four parts are looked for: a token of NULs costs no more than one that has three.
         let mut parts = token.splitn(4, |byte| *byte == 0);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::guesses::Guesses;
 use super::mechanism::{BoxFuture, Outage};
+use super::passwords::Passwords;
 use crate::config::{ListenerName, MechanismConfig};
 use crate::scram::{ScramCredential, ScramMechanism};
 use crate::secret::Secret;
@@ -25,6 +27,10 @@ pub trait ScramCredentials: Send + Sync {
 pub struct Shared {
     /// Set exactly if this front keeps credentials.
     pub scram: Option<Arc<dyn ScramCredentials>>,
+    /// To be asked before a credential is checked, and told what came of it.
+    pub guesses: Arc<Guesses>,
+    /// Checks passwords against SCRAM credentials.
+    pub passwords: Arc<Passwords>,
 }
 
 /// What a mechanism is built from.
@@ -38,10 +44,13 @@ pub struct FactoryInput<'a> {
 }
 
 #[cfg(test)]
+use std::sync::LazyLock;
+
+#[cfg(test)]
 impl<'a> FactoryInput<'a> {
     /// With nothing shared.
     pub(crate) fn alone(config: &'a MechanismConfig, listener: &'a ListenerName) -> Self {
-        static NOTHING: Shared = Shared { scram: None };
+        static NOTHING: LazyLock<Shared> = LazyLock::new(Shared::default);
         Self { config, listener, shared: &NOTHING }
     }
 }

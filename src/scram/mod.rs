@@ -1,11 +1,23 @@
 //! SCRAM (RFC 5802, RFC 7677): the arithmetic, and what is kept of a password. Plain functions on bytes; the mechanism towards
 //! clients, the login towards the backend, the administration and the tools all stand on it.
 
+pub mod client;
 mod credential;
+mod message;
+mod random;
+pub mod server;
+mod unknown;
 
 pub use credential::{CredentialError, MAX_SALT_LEN, ScramCredential, salted_password};
+pub use message::{
+    MAX_CLIENT_MESSAGE_LEN, MAX_EXTENSIONS, MAX_NONCE_LEN, MAX_SERVER_MESSAGE_LEN, MAX_USER_LEN, Malformed,
+};
+pub use random::{NoRandomness, Nonce, random_salt};
+pub use unknown::UnknownUsers;
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
+
+use crate::secret::Secret;
 
 /// Fewest iterations that a credential may have (RFC 7677 §4; Kafka's own limit).
 pub const MIN_ITERATIONS: u32 = 4096;
@@ -59,6 +71,16 @@ impl ScramMechanism {
         }
     }
 
+    /// The same password for PBKDF2, in at most 128 bytes: HMAC itself takes a key that is longer than a block of its hash as that
+    /// hash (RFC 2104 §2).
+    pub fn fold(self, password: &[u8]) -> Secret {
+        let block_len = match self {
+            Self::Sha256 => digest::SHA256.block_len(),
+            Self::Sha512 => digest::SHA512.block_len(),
+        };
+        if password.len() > block_len { Secret::new(self.hash(password).as_ref()) } else { Secret::new(password) }
+    }
+
     /// `HMAC(key, data)`.
     pub fn hmac(self, key: &[u8], data: &[u8]) -> hmac::Tag {
         let algorithm = match self {
@@ -90,3 +112,6 @@ impl std::fmt::Display for ScramMechanism {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,24 +4,37 @@ use std::io;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::ServerConfig;
-use crate::sasl::{BoxFuture, Outage, ScramCredentials, Shared};
+use crate::config::{LoginConfig, ServerConfig};
+use crate::sasl::{BoxFuture, Guesses, Outage, Passwords, ScramCredentials, Shared};
 use crate::scram::{ScramCredential, ScramMechanism};
 use crate::secret::Secret;
 use crate::store::Store;
 
 /// Opens the store of `store.dir`, if it is set.
 pub(super) async fn open(config: &ServerConfig) -> Result<(Option<Store>, Shared), StartError> {
-    let Some(directory) = config.store_dir.clone() else { return Ok((None, Shared::default())) };
+    let Some(directory) = config.store_dir.clone() else { return Ok((None, shared(config, None))) };
     let store = tokio::task::spawn_blocking(move || Store::open(&directory)).await.map_err(io::Error::other)??;
     let scram: Arc<dyn ScramCredentials> = Arc::new(Stored(store.clone()));
-    Ok((Some(store), Shared { scram: Some(scram) }))
+    Ok((Some(store), shared(config, Some(scram))))
 }
 
 /// What stands for the store where it must not be opened, because a server may have it: nobody is in it.
 pub(super) fn not_opened(config: &ServerConfig) -> Shared {
     let scram = config.store_dir.as_ref().map(|_| Arc::new(NotOpened) as Arc<dyn ScramCredentials>);
-    Shared { scram }
+    shared(config, scram)
+}
+
+fn shared(config: &ServerConfig, scram: Option<Arc<dyn ScramCredentials>>) -> Shared {
+    let LoginConfig { verification_threads, plain_cache_size, failed_per_address, failed_per_account } = config.logins;
+    let guesses = Guesses::new(failed_per_address, failed_per_account);
+    let passwords = Passwords::new(verification_threads, plain_cache_size);
+    Shared { scram, guesses: Arc::new(guesses), passwords: Arc::new(passwords) }
+}
+
+/// What a reload may change of it.
+pub(super) fn apply(shared: &Shared, logins: &LoginConfig) {
+    shared.guesses.set_limits(logins.failed_per_address, logins.failed_per_account);
+    shared.passwords.set_cache_size(logins.plain_cache_size);
 }
 
 struct Stored(Store);

@@ -154,6 +154,10 @@ impl Server {
         let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
         let (store, shared) = credentials::open(config).await?;
+        let metrics = Arc::new(Metrics::default());
+        if let Some(store) = store.clone() {
+            metrics.watch_store(move || store.status());
+        }
         let administration = Arc::new(Administration::new(store, config.administrators.clone()));
         let parts = parts::build(config, registry, &shared, &administration, &failure_delays).await?;
         parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -161,13 +165,13 @@ impl Server {
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
         let endpoint = Endpoint::bind(&config.metrics_listeners)?;
-        let metrics = Arc::new(Metrics::default());
         let without_port = Arc::new(BrokersWithoutPort::default());
         let watcher = Box::new(without_port.clone());
         let backend_tls = parts.backend_tls.map(|tls| Arc::new(ArcSwap::new(tls)));
         let topology =
             Arc::new(Topology::new(config.backend.clone(), backend_tls.clone(), api_table::offered, watcher));
         metrics.watch_backend(topology.clone());
+        metrics.watch_logins(shared.guesses.clone(), shared.passwords.clone());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,

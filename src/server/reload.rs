@@ -16,7 +16,7 @@ use tokio::task::JoinError;
 use super::listeners::{Bound, Running, limit_of};
 use super::parts::{self, Parts};
 use super::watch::Watcher;
-use super::{Server, Source, StartError};
+use super::{Server, Source, StartError, credentials};
 use crate::backend::ConnectError;
 use crate::config::{ConfigError, ConfigErrors, ListenerConfig, Loaded, changes};
 use crate::observe::{ReloadOutcome, ReloadSubject};
@@ -133,6 +133,7 @@ impl Server {
         let config = &loaded.config;
         self.administration.set_administrators(config.administrators.clone());
         self.common.limiter.apply(&config.limits);
+        credentials::apply(&self.shared, &config.logins);
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
         if let Some(tls) = parts.backend_tls {

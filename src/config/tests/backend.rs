@@ -4,8 +4,9 @@ const MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
 fn security(text: &str) -> String {
     let BackendSecurity { tls, sasl } = good(text).config.backend.security;
-    let login = sasl.map_or("no login".into(), |PlainCredentials { username, password }| {
-        format!("{username}/{}", String::from_utf8_lossy(password.expose()))
+    let login = sasl.map_or("no login".into(), |BackendLogin { mechanism, username, password }| {
+        let by = if mechanism == LoginMechanism::Plain { "" } else { &format!("{} ", mechanism.as_str()) };
+        format!("{by}{username}/{}", String::from_utf8_lossy(password.expose()))
     });
     format!("{}{login}", if tls.is_some() { "tls, " } else { "" })
 }
@@ -65,18 +66,18 @@ fn what_cannot_be_honoured_is_refused() {
         ),
         (
             "backend.security.protocol=SASL_PLAINTEXT",
-            "sasl.mechanism.inter.broker.protocol (default): this version speaks mechanism PLAIN to the backend, but the \
-             mechanism would be GSSAPI; set backend.sasl.mechanism",
+            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
+             backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
         ),
         (
-            "backend.security.protocol=SASL_PLAINTEXT\nbackend.sasl.mechanism=SCRAM-SHA-256",
-            "backend.sasl.mechanism (server.properties:2): this version speaks mechanism PLAIN to the backend, but the \
-             mechanism would be SCRAM-SHA-256",
+            "backend.security.protocol=SASL_PLAINTEXT\nbackend.sasl.mechanism=scram-sha-256",
+            "backend.sasl.mechanism (server.properties:2): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
+             backend, but the mechanism would be scram-sha-256",
         ),
         (
             "backend.security.protocol=SASL_SSL",
-            "sasl.mechanism.inter.broker.protocol (default): this version speaks mechanism PLAIN to the backend, but the \
-             mechanism would be GSSAPI; set backend.sasl.mechanism",
+            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
+             backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
         ),
         (
             "backend.sasl.login.class=a.B",
@@ -155,4 +156,41 @@ fn a_missing_login_names_the_key_for_it() {
         told[0].ends_with("(wanted to log in to the backend; backend.sasl.jaas.config would do as well)"),
         "{told:?}"
     );
+}
+
+#[test]
+fn a_scram_login_comes_from_a_scram_login_module() {
+    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    let protocol = "backend.security.protocol=SASL_PLAINTEXT\n";
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let text = format!("{protocol}backend.sasl.mechanism={mechanism}\nbackend.sasl.jaas.config=");
+        assert_eq!(
+            security(&format!("{text}{scram} required username=\"front\" password=\"pw\";")),
+            format!("{mechanism} front/pw")
+        );
+        let expected = format!("expected a {scram} with options username and password to log in to the backend");
+        for jaas in [format!("{MODULE} required username=a password=hunter2;"), format!("{scram} required username=a;")]
+        {
+            let told = errors(&format!("{text}{jaas}"));
+            assert_eq!(told, [format!("backend.sasl.jaas.config (server.properties:3): {expected}")]);
+        }
+        let told = errors(&format!("{text}{scram} required username=id password=hunter2 tokenauth=\"true\";"));
+        assert_eq!(
+            told,
+            [
+                "backend.sasl.jaas.config (server.properties:3): this version logs in to the backend as a user, not by a \
+              delegation token; expected no option tokenauth"
+            ]
+        );
+    }
+    // The two modules may stand together, as in a broker's own section; each mechanism takes its own.
+    let file = TempFile::new(
+        "jaas.conf",
+        &format!(
+            "KafkaServer {{ {MODULE} required username=\"p\" password=\"1\"; {scram} required username=\"s\" password=\"2\"; }};"
+        ),
+    );
+    let text = format!("{protocol}java.security.auth.login.config={}\nbackend.sasl.mechanism=", file.0.display());
+    assert_eq!(security(&format!("{text}PLAIN")), "p/1");
+    assert_eq!(security(&format!("{text}SCRAM-SHA-512")), "SCRAM-SHA-512 s/2");
 }

@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::{Instant, sleep};
 
-use self::per_address::{Entry, PerAddress, network_of};
+use self::per_address::{Entry, PerAddress};
 use self::places::{Place, Places};
 use self::rate::Rate;
-use crate::config::{ConnectionLimits, ListenerConfig};
+use crate::config::{ConnectionLimits, ListenerConfig, network_of};
 
 pub use self::rate::MAX_RATE_DELAY;
 

@@ -1,7 +1,7 @@
 //! How many connections one address has.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use super::lock;
@@ -53,15 +53,6 @@ impl PerAddress {
 
 fn canonical(overrides: &HashMap<IpAddr, u32>) -> HashMap<IpAddr, u32> {
     overrides.iter().map(|(ip, limit)| (ip.to_canonical(), *limit)).collect()
-}
-
-/// What one customer of a network provider has at least: an IPv4 address, or the /64 of an IPv6 one (RFC 6177), in which a
-/// client can choose among 2^64.
-pub(super) fn network_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        v4 => v4,
-    }
 }
 
 /// One counted connection; dropping it takes it off.

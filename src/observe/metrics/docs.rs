@@ -7,6 +7,7 @@ use super::values::Histogram;
 use crate::backend::ConnectError;
 use crate::relay::CloseReason;
 use crate::sasl::gate::GateFailureReason;
+use crate::sasl::{GuessLimit, PasswordCheck};
 
 const HEAD: &str = "\
 # Metrics
@@ -43,6 +44,8 @@ pub fn documentation() -> String {
     let outcomes = HandshakeOutcome::ALL.iter().map(|outcome| outcome.as_str().to_owned());
     list("`outcome` of a TLS handshake", outcomes.collect());
     list("`outcome` of a login", std::iter::once("success".to_owned()).chain(gate()).collect());
+    list("`limit` of logins that were held back", GuessLimit::ALL.map(|limit| limit.as_str().to_owned()).to_vec());
+    list("`outcome` of a password check", PasswordCheck::ALL.map(|check| check.as_str().to_owned()).to_vec());
     let relayed = CloseReason::NAMES.iter().map(|name| name.replace(' ', "_"));
     list("`reason` of the end of a relayed connection", relayed.collect());
     list(

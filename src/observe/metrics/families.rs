@@ -70,6 +70,12 @@ families! {
         "SASL logins that have ended: success, or why the client was turned away. The mechanism is an enabled one, or unknown where the client chose none of them.";
     LOGIN_DURATION = "doorkeeper_login_duration_seconds", Histogram, ["listener"],
         "How long SASL logins took that succeeded, waiting for the client included.";
+    LOGINS_HELD_BACK = "doorkeeper_logins_held_back_total", Counter, ["limit"],
+        "Logins that were answered as wrong without a check, because too many before them had failed: from their address, or to their account (sasl.failed.logins.per.minute.per.address and .per.account). They count as rejected_credentials too.";
+    PASSWORD_CHECKS = "doorkeeper_password_checks", Gauge, ["state"],
+        "Checks of passwords against SCRAM credentials (PLAIN with sasl.plain.credentials=scram) that wait for a thread or run on one.";
+    PASSWORD_CHECKS_ENDED = "doorkeeper_password_checks_total", Counter, ["outcome"],
+        "Such checks that have ended: done (computed), cached (known to be right), held_back (not computed, because too many had failed), queue_full (no room to wait: the login ended unavailable), abandoned (the client left first).";
     RECEIVED_BYTES = "doorkeeper_received_bytes_total", Counter, ["listener"],
         "Bytes received from clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
     SENT_BYTES = "doorkeeper_sent_bytes_total", Counter, ["listener"],
@@ -90,6 +96,14 @@ families! {
         "Connections to the backend that were opened and logged in for clients.";
     BACKEND_CONNECTIONS_FAILED = "doorkeeper_backend_connections_failed_total", Counter, ["reason"],
         "Connections to the backend that a client needed and that could not be had.";
+    STORE_RECORDS = "doorkeeper_store_records", Gauge, [],
+        "Credentials in the store, one for each user and mechanism; absent without store.dir, as the next three are.";
+    STORE_REVISION = "doorkeeper_store_revision", Gauge, [],
+        "Number of the newest change of the store that is on the disk.";
+    STORE_FAILING = "doorkeeper_store_failing", Gauge, [],
+        "1 if changes fail now because the store's disk is full or fails, else 0. Logins go on; the store tries by itself to recover.";
+    STORE_CHANGES_FAILED = "doorkeeper_store_changes_failed_total", Counter, [],
+        "Changes that failed for that reason.";
     CERTIFICATE_EXPIRY = "doorkeeper_certificate_expiry_timestamp_seconds", Gauge, ["listener", "store"],
         "When the first certificate of a store expires, in seconds since 1970; the listener is empty for the stores towards the backend.";
     RELOADS = "doorkeeper_reloads_total", Counter, ["subject", "outcome"],

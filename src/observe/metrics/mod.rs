@@ -20,16 +20,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::heartbeat::{Heartbeat, Heartbeats};
 use crate::backend::Topology;
+use crate::sasl::{Guesses, Passwords};
+use crate::store::StoreStatus;
 
 pub use docs::documentation;
 pub use labels::{CertificateStore, ConnectionState, HandshakeOutcome, Refused, ReloadOutcome, ReloadSubject};
 pub use listener::{ClosedBy, ListenerMetrics, OpenClient};
 
+/// Asks how the store fares.
+type StoreWatch = Box<dyn Fn() -> StoreStatus + Send + Sync>;
+
 /// The numbers of the process.
-#[derive(Debug)]
 pub struct Metrics {
     listeners: Mutex<BTreeMap<String, Arc<ListenerMetrics>>>,
     topology: OnceLock<Arc<Topology>>,
+    store: OnceLock<StoreWatch>,
+    logins: OnceLock<(Arc<Guesses>, Arc<Passwords>)>,
     max_connections: AtomicU64,
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
@@ -50,12 +56,20 @@ impl Default for Metrics {
         Self {
             listeners: Mutex::default(),
             topology: OnceLock::new(),
+            store: OnceLock::new(),
+            logins: OnceLock::new(),
             max_connections: AtomicU64::new(u64::MAX),
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
             reloads: Mutex::new([reloads; ReloadSubject::ALL.len()]),
             heartbeats: Heartbeats::default(),
         }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
     }
 }
 
@@ -82,6 +96,22 @@ impl Metrics {
     pub fn watch_backend(&self, topology: Arc<Topology>) {
         // A second one is a slip that changes nothing.
         let _ = self.topology.set(topology);
+    }
+
+    /// How to ask how the store fares. Once; never where there is none.
+    pub fn watch_store(&self, status: impl Fn() -> StoreStatus + Send + Sync + 'static) {
+        // A second one is a slip that changes nothing.
+        let _ = self.store.set(Box::new(status));
+    }
+
+    /// How the store fares, if there is one.
+    pub fn store(&self) -> Option<StoreStatus> {
+        self.store.get().map(|status| status())
+    }
+
+    /// Those who judge logins, to ask when somebody looks. Once.
+    pub fn watch_logins(&self, guesses: Arc<Guesses>, passwords: Arc<Passwords>) {
+        let _ = self.logins.set((guesses, passwords));
     }
 
     /// `max.connections` over all listeners; `None` for no limit.

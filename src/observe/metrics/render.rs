@@ -9,6 +9,7 @@ use super::listener::ListenerMetrics;
 use super::page::Page;
 use super::process::ProcessFigures;
 use super::{Metrics, lock, unix_seconds};
+use crate::sasl::{GuessLimit, PasswordCheck};
 
 type Listeners = [Arc<ListenerMetrics>];
 
@@ -20,8 +21,10 @@ impl Metrics {
         connections(&mut page, &listeners);
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
+        self.password_checks(&mut page);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
+        self.store_figures(&mut page);
         self.certificate_expiry(&mut page);
         self.reload_totals(&mut page);
         page.single(&DRAINING, u8::from(self.is_draining()));
@@ -50,6 +53,17 @@ impl Metrics {
         }
     }
 
+    fn password_checks(&self, page: &mut Page) {
+        let Some((guesses, passwords)) = self.logins.get() else { return };
+        let mut samples = page.family(&LOGINS_HELD_BACK);
+        GuessLimit::ALL.iter().for_each(|limit| samples.put(&[limit.as_str()], guesses.held_back(*limit)));
+        let mut samples = page.family(&PASSWORD_CHECKS);
+        samples.put(&["queued"], passwords.queued());
+        samples.put(&["running"], passwords.running());
+        let mut samples = page.family(&PASSWORD_CHECKS_ENDED);
+        PasswordCheck::ALL.iter().for_each(|check| samples.put(&[check.as_str()], passwords.ended(*check)));
+    }
+
     fn backend(&self, page: &mut Page, listeners: &Listeners) {
         let Some(topology) = self.topology.get() else { return };
         let node_ids = topology.node_ids();
@@ -66,6 +80,14 @@ impl Metrics {
         page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
         let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
         counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+    }
+
+    fn store_figures(&self, page: &mut Page) {
+        let Some(store) = self.store() else { return };
+        page.single(&STORE_RECORDS, store.records);
+        page.single(&STORE_REVISION, store.revision);
+        page.single(&STORE_FAILING, u8::from(store.is_failing));
+        page.single(&STORE_CHANGES_FAILED, store.writes_failed);
     }
 
     fn certificate_expiry(&self, page: &mut Page) {

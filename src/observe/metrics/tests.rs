@@ -35,6 +35,8 @@ fn full() -> Metrics {
     topology.learn((1, "broker", 9092));
     topology.learn((7, "broker", 9092));
     metrics.watch_backend(topology);
+    metrics.watch_store(|| StoreStatus { revision: 9, records: 4, writes_failed: 1, is_failing: true });
+    metrics.watch_logins(Arc::default(), Arc::default());
     metrics.set_max_connections(Some(100));
     let listener = metrics.listener("CLIENTS");
     listener.enable_mechanisms(["PLAIN"]);

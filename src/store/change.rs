@@ -1,0 +1,152 @@
+//! The one record of what changed, and its bytes.
+//!
+//! A [`Change`] is a key and a value, or a key and no value where something is removed: what RocksDB keeps, what an edit writes and
+//! what a compacted topic would carry is the same [`Record`]. A key begins with its kind; a value begins with the version of its form.
+
+use crate::scram::{ScramCredential, ScramMechanism};
+
+/// One change, as it is kept and as later other fronts will tell each other.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The user has this credential from now on.
+    SetScram {
+        /// The user's name.
+        user: String,
+        /// Of which mechanism.
+        mechanism: ScramMechanism,
+        /// The verifier.
+        credential: ScramCredential,
+    },
+    /// The user has no credential of this mechanism any more.
+    RemoveScram {
+        /// The user's name.
+        user: String,
+        /// Of which mechanism.
+        mechanism: ScramMechanism,
+    },
+}
+
+/// The kinds of records. Each has a column family of RocksDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What the store knows about itself. Such records stand in the digest, but are no one's data.
+    Meta,
+    /// SCRAM credentials.
+    Scram,
+}
+
+impl Kind {
+    /// All, in the order of their codes.
+    pub(super) const ALL: [Self; 2] = [Self::Meta, Self::Scram];
+
+    /// First byte of a key. Never to be used for something else.
+    pub(super) const fn code(self) -> u8 {
+        match self {
+            Self::Meta => 0,
+            Self::Scram => 1,
+        }
+    }
+
+    /// Name of its column family. RocksDB always has one that is called `default`.
+    pub(super) const fn family(self) -> &'static str {
+        match self {
+            Self::Meta => "default",
+            Self::Scram => "scram",
+        }
+    }
+}
+
+/// A change in bytes. No value: what stood under the key is removed.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// The code of the kind, and what names the record within it.
+    pub(super) key: Vec<u8>,
+    /// The version of the form, and the fields.
+    pub(super) value: Option<Vec<u8>>,
+}
+
+/// Bytes that are no record that this release knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a record that this release does not understand")]
+pub(super) struct Unreadable;
+
+/// Version of a credential's form: iterations (4 bytes, big endian as all numbers here), length of the salt (2), salt, StoredKey, ServerKey.
+const SCRAM_VERSION: u8 = 1;
+
+impl Change {
+    pub(super) fn record(&self) -> Record {
+        match self {
+            Self::SetScram { user, mechanism, credential } => {
+                Record { key: scram_key(user, *mechanism), value: Some(scram_value(credential)) }
+            }
+            Self::RemoveScram { user, mechanism } => Record { key: scram_key(user, *mechanism), value: None },
+        }
+    }
+
+    /// What a record changes. Records of [`Kind::Meta`] are none.
+    pub(super) fn from_record(key: &[u8], value: Option<&[u8]>) -> Result<Self, Unreadable> {
+        let (user, mechanism) = scram_name(key)?;
+        Ok(match value {
+            Some(value) => Self::SetScram { user, mechanism, credential: scram_credential(mechanism, value)? },
+            None => Self::RemoveScram { user, mechanism },
+        })
+    }
+}
+
+/// Kind, the name with a NUL written as 00 FF, 00 01, the mechanism: keys are in the order of the names' bytes, and all of a user stand
+/// together.
+pub(super) fn scram_key(user: &str, mechanism: ScramMechanism) -> Vec<u8> {
+    let mut key = Vec::with_capacity(user.len() + 4);
+    key.push(Kind::Scram.code());
+    for byte in user.bytes() {
+        key.push(byte);
+        if byte == 0 {
+            key.push(0xff);
+        }
+    }
+    key.extend([0, 1, mechanism.code().unsigned_abs()]);
+    key
+}
+
+fn scram_name(key: &[u8]) -> Result<(String, ScramMechanism), Unreadable> {
+    let [kind, name @ .., 0, 1, code] = key else { return Err(Unreadable) };
+    if *kind != Kind::Scram.code() {
+        return Err(Unreadable);
+    }
+    let mut user = Vec::with_capacity(name.len());
+    let mut rest = name.iter();
+    while let Some(byte) = rest.next() {
+        user.push(*byte);
+        if *byte == 0 && rest.next() != Some(&0xff) {
+            return Err(Unreadable);
+        }
+    }
+    let mechanism = i8::try_from(*code).ok().and_then(ScramMechanism::from_code).ok_or(Unreadable)?;
+    Ok((String::from_utf8(user).map_err(|_| Unreadable)?, mechanism))
+}
+
+fn scram_value(credential: &ScramCredential) -> Vec<u8> {
+    let salt = credential.salt();
+    let mut value = vec![SCRAM_VERSION];
+    value.extend(credential.iterations().to_be_bytes());
+    // A credential's salt is at most MAX_SALT_LEN long.
+    value.extend(u16::try_from(salt.len()).unwrap_or(u16::MAX).to_be_bytes());
+    value.extend(salt);
+    value.extend(credential.stored_key().expose());
+    value.extend(credential.server_key().expose());
+    value
+}
+
+/// The credential in a value.
+pub(super) fn scram_credential(mechanism: ScramMechanism, value: &[u8]) -> Result<ScramCredential, Unreadable> {
+    let (version, rest) = value.split_first().ok_or(Unreadable)?;
+    if *version != SCRAM_VERSION {
+        return Err(Unreadable);
+    }
+    let (iterations, rest) = rest.split_first_chunk().ok_or(Unreadable)?;
+    let (salt_len, rest) = rest.split_first_chunk().ok_or(Unreadable)?;
+    let (salt, keys) = rest.split_at_checked(usize::from(u16::from_be_bytes(*salt_len))).ok_or(Unreadable)?;
+    let (stored_key, server_key) = keys.split_at_checked(mechanism.hash_len()).ok_or(Unreadable)?;
+    ScramCredential::from_keys(mechanism, salt, stored_key, server_key, u32::from_be_bytes(*iterations))
+        .map_err(|_| Unreadable)
+}

@@ -1,0 +1,261 @@
+//! RocksDB, with the options of a small store. The only file that names its types.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, DB, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, ReadTier,
+    WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::change::{Kind, Record};
+use super::state::State;
+
+/// Bytes of blocks that are kept in memory.
+const CACHE: usize = 2 << 20;
+/// Bytes of changes that are kept in memory, and so at most as many in the log, before they are written to a table.
+const WRITE_BUFFER: usize = 256 << 10;
+/// Bytes of all write buffers.
+const WRITE_BUFFERS: usize = 1 << 20;
+/// Most bytes of log. Small, because a start reads it and a full disk holds it.
+const MAX_LOG: u64 = 1 << 20;
+/// Bytes of one file of records.
+const TABLE: u64 = 4 << 20;
+/// Bytes that background work reads at once; RocksDB's own choice is 2 MiB.
+const READ_AHEAD: usize = 128 << 10;
+/// Bytes that a read of everything reads at once.
+const SCAN_READ_AHEAD: usize = 512 << 10;
+
+/// Under [`Kind::Meta`], beside the digest and not in it: the [`State`].
+const STATE: &[u8] = b"state";
+/// Under [`Kind::Meta`]: the version of the format, 4 bytes.
+const FORMAT: &[u8] = b"format";
+
+/// Why RocksDB did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DatabaseError {
+    /// It is not in memory; only for [`Tier::Memory`].
+    #[error("not in memory")]
+    NotInMemory,
+    /// The disk is full.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// Something else, in RocksDB's words.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<rocksdb::Error> for DatabaseError {
+    fn from(error: rocksdb::Error) -> Self {
+        if error.kind() == ErrorKind::Incomplete {
+            return Self::NotInMemory;
+        }
+        let text = error.into_string();
+        // RocksDB has a code for it, which does not come through its C interface: the words are strerror's.
+        if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
+            Self::Full(text)
+        } else {
+            Self::Failed(text)
+        }
+    }
+}
+
+/// From where a read may take what it looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tier {
+    /// Never waits.
+    Memory,
+    /// Reads files if it has to.
+    Disk,
+}
+
+/// An open database.
+pub(super) struct Database(DB);
+
+fn options() -> Options {
+    let mut block = BlockBasedOptions::default();
+    block.set_block_cache(&Cache::new_lru_cache(CACHE));
+    // No bloom filter: a name that is not there must cost what one that is there costs.
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&block);
+    options.set_compression_type(rocksdb::DBCompressionType::None);
+    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS, false));
+    options.set_write_buffer_size(WRITE_BUFFER);
+    options.set_max_write_buffer_number(2);
+    options.set_arena_block_size(16 << 10);
+    options.set_max_total_wal_size(MAX_LOG);
+    options.set_target_file_size_base(TABLE);
+    options.set_max_bytes_for_level_base(4 * TABLE);
+    options.set_max_background_jobs(1);
+    options.set_max_open_files(64);
+    options.set_max_file_opening_threads(1);
+    options.set_compaction_readahead_size(READ_AHEAD);
+    options.set_writable_file_max_buffer_size(READ_AHEAD as u64);
+    // Nothing is laid claim to before it is written: a disk may be small.
+    options.set_manifest_preallocation_size(4096);
+    options.set_max_manifest_file_size(256 << 10);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_skip_stats_update_on_db_open(true);
+    let logger = rocksdb::InfoLogger::new_callback_logger(LogLevel::Warn, |level, text| {
+        let text = text.trim_end();
+        if level == LogLevel::Warn { tracing::debug!("RocksDB: {text}") } else { tracing::warn!("RocksDB: {text}") }
+    });
+    options.set_info_logger(logger);
+    options
+}
+
+fn read_options(from: Tier) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    if from == Tier::Memory {
+        options.set_read_tier(ReadTier::BlockCache);
+    }
+    options
+}
+
+impl Database {
+    /// Makes a database with nothing in it.
+    pub(super) fn create(path: &Path) -> Result<Self, DatabaseError> {
+        let mut options = options();
+        options.set_error_if_exists(true);
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        Ok(Self(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+    }
+
+    /// Opens one for reading and writing. Families of kinds that it does not have yet are made.
+    pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let mut options = options();
+        options.create_missing_column_families(true);
+        Ok(Self(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+    }
+
+    /// Opens one as it stands now, for reading. Changes no file, and needs no lock.
+    pub(super) fn open_read_only(path: &Path) -> Result<Self, DatabaseError> {
+        let options = options();
+        let families = DB::list_cf(&options, path)?;
+        let known = Kind::ALL.map(Kind::family).into_iter().filter(|known| families.iter().any(|name| name == known));
+        Ok(Self(DB::open_cf_for_read_only(&options, path, known, false)?))
+    }
+
+    fn family(&self, kind: Kind) -> Option<&ColumnFamily> {
+        self.0.cf_handle(kind.family())
+    }
+
+    /// The value of a record, by the whole key.
+    pub(super) fn get(&self, key: &[u8], from: Tier) -> Result<Option<Vec<u8>>, DatabaseError> {
+        let Some((family, name)) = self.place(key) else { return Ok(None) };
+        Ok(self.0.get_cf_opt(family, name, &read_options(from))?)
+    }
+
+    fn place<'a>(&self, key: &'a [u8]) -> Option<(&ColumnFamily, &'a [u8])> {
+        let (code, name) = key.split_first()?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.code() == *code)?;
+        Some((self.family(kind)?, name))
+    }
+
+    fn get_meta(&self, name: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
+        Ok(self.family(Kind::Meta).map(|family| self.0.get_cf(family, name)).transpose()?.flatten())
+    }
+
+    /// The state that was written with the newest change.
+    pub(super) fn state(&self) -> Result<Option<State>, DatabaseError> {
+        Ok(self.get_meta(STATE)?.and_then(|bytes| State::from_bytes(&bytes)))
+    }
+
+    /// The version of the format that was written with the newest change.
+    pub(super) fn format(&self) -> Result<Option<u32>, DatabaseError> {
+        Ok(self.get_meta(FORMAT)?.and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes))
+    }
+
+    /// Hands all records of a kind to `each`, in the order of their keys, with their checksums verified, as they stood at one moment. Stops
+    /// at the first error.
+    pub(super) fn scan<E>(
+        &self,
+        kind: Kind,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, DatabaseError> {
+        let Some(family) = self.family(kind) else { return Ok(Ok(())) };
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(SCAN_READ_AHEAD);
+        let mut key = vec![kind.code()];
+        for entry in self.0.iterator_cf_opt(family, options, IteratorMode::Start) {
+            let (name, value) = entry?;
+            if kind == Kind::Meta && (*name == *STATE || *name == *FORMAT) {
+                continue;
+            }
+            key.truncate(1);
+            key.extend(&*name);
+            if let Err(error) = each(&key, &value) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether background work has failed; RocksDB then takes no more changes.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.property_int_value("rocksdb.background-errors").ok().flatten().is_some_and(|count| count > 0)
+    }
+
+    /// Writes down and syncs a change as a whole.
+    pub(super) fn write(&self, change: Batch<'_>) -> Result<(), DatabaseError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        Ok(self.0.write_opt(change.batch, &options)?)
+    }
+
+    /// Writes without the log: for a database that is being made. [`Database::flush`] follows.
+    pub(super) fn write_unlogged(&self, change: Batch<'_>) -> Result<(), DatabaseError> {
+        Ok(self.0.write_without_wal(change.batch)?)
+    }
+
+    /// Everything is in synced files.
+    pub(super) fn flush(&self) -> Result<(), DatabaseError> {
+        Kind::ALL.into_iter().filter_map(|kind| self.family(kind)).try_for_each(|family| Ok(self.0.flush_cf(family)?))
+    }
+}
+
+/// Records that are written as a whole.
+pub(super) struct Batch<'a> {
+    database: &'a Database,
+    batch: WriteBatch,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(database: &'a Database) -> Self {
+        Self { database, batch: WriteBatch::default() }
+    }
+
+    /// Applies a record: the one way in which records come into a database.
+    pub(super) fn apply(&mut self, record: &Record) -> Result<(), DatabaseError> {
+        let Some((family, name)) = self.database.place(&record.key) else {
+            return Err(DatabaseError::Failed("a record of an unknown kind".into()));
+        };
+        match &record.value {
+            Some(value) => self.batch.put_cf(family, name, value),
+            None => self.batch.delete_cf(family, name),
+        }
+        Ok(())
+    }
+
+    /// The state that the records of this batch lead to.
+    pub(super) fn set_state(&mut self, state: State) {
+        self.put_meta(STATE, &state.to_bytes());
+    }
+
+    pub(super) fn set_format(&mut self, format: u32) {
+        self.put_meta(FORMAT, &format.to_be_bytes());
+    }
+
+    fn put_meta(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(family) = self.database.family(Kind::Meta) {
+            self.batch.put_cf(family, name, value);
+        }
+    }
+
+    /// Bytes of it in the log.
+    pub(super) fn len(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+}
