@@ -12,6 +12,7 @@ use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
+use doorkeeper::tools;
 
 /// A Kafka-compatible authenticating front: clients connect to it as if it were their Kafka cluster.
 #[derive(Parser)]
@@ -48,6 +49,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Look after a store of credentials
+    #[command(subcommand)]
+    Store(tools::store::Command),
     /// Print a generated document
     Docs {
         /// Which one
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::ExplainCertificate { file, listener, config, overrides } => {
             explain_certificate(&file, &listener, &ConfigArguments { file: config, overrides })
         }
+        Command::Store(command) => tools::store::run(command),
         Command::Docs { document } => {
             print!(
                 "{}",

@@ -46,7 +46,14 @@ const MAX_READS: usize = 4;
 /// Why a store cannot be opened. The text names the directory and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct OpenError(pub String);
+pub struct OpenError(pub String, bool);
+
+impl OpenError {
+    /// Whether what is wrong is that the store is damaged.
+    pub fn is_damage(&self) -> bool {
+        self.1
+    }
+}
 
 /// Why a change was not made, or something could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

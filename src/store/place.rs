@@ -90,7 +90,12 @@ impl Place {
 
     /// An error about this directory.
     pub(super) fn error(&self, text: impl std::fmt::Display) -> OpenError {
-        OpenError(format!("store.dir {}: {text}", self.0.display()))
+        OpenError(format!("store.dir {}: {text}", self.0.display()), false)
+    }
+
+    /// An error that says that the store in this directory is damaged.
+    pub(super) fn damage(&self, text: impl std::fmt::Display) -> OpenError {
+        OpenError(self.error(text).0, true)
     }
 
     /// An error of the file system.

@@ -70,7 +70,7 @@ impl Client {
             let mut last = String::new();
             for address in &connection.bootstrap_servers {
                 let name = format!("{}:{}", address.host, address.port);
-                match backend::connect(connection, tls.as_ref(), address).await {
+                match backend::connect_once(connection, tls.as_ref(), address).await {
                     Ok(stream) => match Self::greet(stream, name, config).await {
                         Ok(client) => return Ok(client),
                         Err(Lost::Ends(failure)) => return Err(failure),

@@ -14,6 +14,7 @@ mod quotas;
 mod rows;
 mod scram_users;
 mod scram_value;
+pub mod store;
 
 use std::process::ExitCode;
 
