@@ -240,7 +240,9 @@ async fn a_made_up_credential_lets_nobody_in() {
         let (server_first, waits) = opening.challenge(credential, &Nonce::random().unwrap());
         let client = client.read(server_first.as_bytes()).unwrap();
         let keys = ClientKeys::derive(mechanism, b"pencil", SALT, NonZeroU32::new(4096).unwrap());
-        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known }).step(client.answer(&keys).0.into()).await;
+        let guesser = Arc::new(Guesses::default()).by(Ipv4Addr::LOCALHOST.into(), "alice");
+        let client_final = client.answer(&keys).0.into();
+        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser }).step(client_final).await;
         assert_eq!(matches!(end, Ok(Step::Success { .. })), gets_in);
         assert_eq!(matches!(end, Err(AuthnError::Rejected(_))), !gets_in);
     }
@@ -382,4 +384,36 @@ async fn how_long_known_and_unknown_users_take() {
     measure("one of them changed", &store, &one).await;
     store.close().await;
     std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// SEC-59 at the proof: a guesser who is held back hears what a wrong proof hears, whatever the proof, and the challenge before it
+/// is as ever.
+#[tokio::test]
+async fn guesses_are_limited_and_the_rightful_user_gets_in() {
+    let mechanism = ScramMechanism::Sha256;
+    let guesses = Arc::new(Guesses::new(0, 5));
+    let shared = Shared { scram: Some(Arc::new(Kept::new())), guesses: guesses.clone(), ..Shared::default() };
+    let config = config(mechanism, &[]);
+    let built = factory(mechanism, &FactoryInput { config: &config, listener: &listener(), shared: &shared }).unwrap();
+    let mut wrong = Vec::new();
+    for n in 0..20 {
+        wrong.push(log_in(&*built, mechanism, "alice", &format!("guess {n}"), "").await);
+    }
+    wrong.push(log_in(&*built, mechanism, "alice", "alice-secret", "").await);
+    assert_eq!(guesses.held_back(crate::sasl::GuessLimit::Account), 16);
+    assert!(wrong.iter().all(|login| login.end.is_err() && *login == wrong[0]), "{wrong:?}");
+    let elsewhere = guesses.by([198, 51, 100, 1].into(), "alice");
+    elsewhere.admit(Instant::now()).expect("admitted").succeeded(Instant::now());
+    // The other mechanism is no way around it.
+    let other = ScramMechanism::Sha512;
+    let built = factory(other, &FactoryInput { config: &config, listener: &listener(), shared: &shared }).unwrap();
+    assert!(log_in(&*built, other, "alice", "alice-secret", "").await.end.is_err());
+    assert!(log_in(&*built, other, "carol", "carol-secret", "").await.end.is_ok());
+    // A message that is no proof is no guess.
+    for _ in 0..10 {
+        let first = begin(&*built).step("n,,n=carol,r=x".into()).await;
+        let Ok(Step::Challenge { next, .. }) = first else { panic!("no challenge") };
+        assert!(matches!(next.step("c=biws".into()).await, Err(AuthnError::Malformed(_))));
+    }
+    assert!(log_in(&*built, other, "carol", "carol-secret", "").await.end.is_ok());
 }
