@@ -114,6 +114,11 @@ proptest! {
             prop_assert!(client.verify(&end).is_err());
         }
     }
+}
+
+proptest! {
+    // Each derives keys twice.
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// Whatever is a name logs in under it.
     #[test]
