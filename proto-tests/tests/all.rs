@@ -32,6 +32,8 @@ mod leaks;
 mod lifecycle;
 #[path = "all/observe.rs"]
 mod observe;
+#[path = "all/passwords.rs"]
+mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
 #[path = "all/relay.rs"]
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        passwords::trials(),
         scram::trials(),
         scram_client::trials(),
         store_faults::trials(),
