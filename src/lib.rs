@@ -24,12 +24,14 @@ pub mod admin;
 pub mod config;
 pub mod explain;
 pub mod foreign;
+pub mod kafka_metadata;
 pub mod observe;
 pub mod scram;
 pub mod secret;
 mod socket;
 mod stock;
 pub mod store;
+pub mod tools;
 mod transport;
 pub mod wire;
 

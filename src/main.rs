@@ -1,5 +1,6 @@
 //! The `doorkeeper` command: arguments, subcommands and exit codes; nothing else.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use doorkeeper::explain;
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
+use doorkeeper::tools;
 
 /// A Kafka-compatible authenticating front: clients connect to it as if it were their Kafka cluster.
 #[derive(Parser)]
@@ -40,6 +42,16 @@ enum Command {
         #[arg(long = "override", value_name = "KEY=VALUE")]
         overrides: Vec<String>,
     },
+    /// Describe and change users' SCRAM credentials and quotas, as Kafka's kafka-configs does: see `doorkeeper configs --help`
+    #[command(disable_help_flag = true)]
+    Configs {
+        /// The flags of kafka-configs.sh
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Look after a store of credentials
+    #[command(subcommand)]
+    Store(tools::store::Command),
     /// Print a generated document
     Docs {
         /// Which one
@@ -75,12 +87,19 @@ const EXIT_KILLED: u8 = 3;
 const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
+    // Its command line has Kafka's grammar, not clap's.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|command| command == "configs") {
+        return configs(arguments);
+    }
     match Arguments::parse().command {
+        Command::Configs { arguments } => doorkeeper::tools::configs(&arguments),
         Command::Serve(arguments) => serve(&arguments),
         Command::Check(arguments) => check(&arguments),
         Command::ExplainCertificate { file, listener, config, overrides } => {
             explain_certificate(&file, &listener, &ConfigArguments { file: config, overrides })
         }
+        Command::Store(command) => tools::store::run(command),
         Command::Docs { document } => {
             print!(
                 "{}",
@@ -92,6 +111,14 @@ fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
+    }
+}
+
+fn configs(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Result<Vec<String>, OsString> = arguments.map(OsString::into_string).collect();
+    match arguments {
+        Ok(arguments) => doorkeeper::tools::configs(&arguments),
+        Err(_) => failed("an argument is not UTF-8"),
     }
 }
 

@@ -16,6 +16,8 @@ mod big;
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
+#[path = "all/configs.rs"]
+mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
 #[path = "all/equivalence.rs"]
@@ -50,6 +52,8 @@ mod scram_client;
 mod shared_front;
 #[path = "all/store_faults/mod.rs"]
 mod store_faults;
+#[path = "all/store_tools/mod.rs"]
+mod store_tools;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         equivalence::trials(),
         clients::trials(),
         tools::trials(),
+        configs::trials(),
         leaks::trials(),
         relay::trials(),
         big::trials(),
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         scram::trials(),
         scram_client::trials(),
         store_faults::trials(),
+        store_tools::trials(),
         tls::trials(),
     ]
     .into_iter()

@@ -117,7 +117,7 @@ impl Alteration {
 ///
 /// In one thing this is more than Kafka's: there a user must not be named twice in one request, here only the same user *and*
 /// mechanism twice is a duplicate, so that the command of Kafka's documentation that sets both mechanisms works.
-pub(super) async fn alter(store: &Store, alterations: Vec<Alteration>) -> Vec<Outcome> {
+pub async fn alter(store: &Store, alterations: Vec<Alteration>) -> Vec<Outcome> {
     let users: Vec<String> = in_order(alterations.iter().map(Alteration::user));
     // The arithmetic before anyone is made to wait.
     let planned = Planned::new(alterations);
@@ -187,10 +187,10 @@ impl Planned {
 }
 
 /// What there is to tell of one user: mechanisms and iterations.
-pub(super) type Description = (String, Result<Vec<(ScramMechanism, u32)>, Refusal>);
+pub type Description = (String, Result<Vec<(ScramMechanism, u32)>, Refusal>);
 
 /// Describes these users, or all if none is named. A name that comes twice gets one answer, an error.
-pub(super) async fn describe(store: Option<&Store>, users: Vec<String>) -> Result<Vec<Description>, Refusal> {
+pub async fn describe(store: Option<&Store>, users: Vec<String>) -> Result<Vec<Description>, Refusal> {
     let failed = |error: StoreError| {
         tracing::error!(%error, "credentials cannot be read");
         Refusal::from(error)

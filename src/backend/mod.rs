@@ -8,6 +8,7 @@ mod topology;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use scram_keys::ScramKeys;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -69,11 +70,20 @@ impl ConnectError {
     }
 }
 
+/// A connection that is logged in, for a program that makes one and not many.
+pub async fn connect_once(
+    config: &BackendConfig,
+    tls: Option<&ClientTls>,
+    address: &HostPort,
+) -> Result<Transport, ConnectError> {
+    connect(config, tls, &ScramKeys::default(), address).await
+}
+
 /// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
 async fn connect(
     config: &BackendConfig,
     tls: Option<&ClientTls>,
-    keys: &scram_keys::ScramKeys,
+    keys: &ScramKeys,
     address: &HostPort,
 ) -> Result<Transport, ConnectError> {
     let name = || format!("{}:{}", address.host, address.port);

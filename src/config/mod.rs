@@ -8,6 +8,7 @@ mod address_block;
 mod administration;
 mod backend;
 mod changes;
+mod client;
 mod docs;
 mod endpoints;
 mod error;
@@ -39,6 +40,7 @@ use std::path::Path;
 
 pub use address_block::{AddressBlock, network_of};
 pub use changes::{Changes, Origins, changes};
+pub use client::{ClientConfig, load_client};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
 use login::Logins;

@@ -16,12 +16,14 @@ use bytes::Bytes;
 use super::guesses::{Guesser, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange, Step,
-    Verified, made_up_credentials,
+    Verified,
 };
 use super::shared::{FactoryInput, ScramCredentials};
 use crate::principal::KafkaPrincipal;
 use crate::scram::server::{self, AwaitsCredential, AwaitsProof, OpeningError, ProofError};
-use crate::scram::{MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramMechanism, UnknownUsers};
+use crate::scram::{
+    MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramCredential, ScramMechanism, UnknownUsers,
+};
 use crate::secret::Secret;
 
 const OTHER_AUTHZID: Rejection = Rejection(Cow::Borrowed(
@@ -98,11 +100,7 @@ impl Mechanism for Scram {
         Box::new(AwaitClientFirst { users: Arc::clone(&self.users), peer: peer.address.ip() })
     }
 
-    /// The made-up credentials, of which one is a SCRAM login, and an answer to its challenge in which all is right but the proof.
-    fn must_reject(&self) -> Vec<Bytes> {
-        made_up_credentials()
-    }
-
+    /// All is right but the proof. The made-up credential that is a SCRAM login comes as far as that.
     fn must_reject_then(&self, first: &Bytes, challenge: &Bytes) -> Bytes {
         let nonce = challenge.split(|byte| *byte == b',').next().unwrap_or_default();
         let proof = STANDARD.encode(self.users.mechanism.hash(first));
@@ -141,13 +139,23 @@ impl Users {
             false => (found, self.unknown.credential(mechanism, opening.user())),
         };
         let is_known = found.is_some();
-        let credential = found.unwrap_or_else(|| unknown.clone());
+        let credential = found.unwrap_or_else(|| as_if_read(mechanism, &unknown));
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
         let guesser = self.guesses.by(peer, waits.user());
         let next = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
+}
+
+/// The same credential, made with about the work of reading one that is kept.
+fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCredential {
+    let (salt, stored_key) = (unknown.salt(), unknown.stored_key().expose());
+    let record = [salt, stored_key, unknown.server_key().expose()].concat();
+    let (salt, keys) = record.split_at(salt.len());
+    let (stored_key, server_key) = keys.split_at(stored_key.len());
+    ScramCredential::from_keys(mechanism, salt, stored_key, server_key, unknown.iterations())
+        .unwrap_or_else(|_| unknown.clone())
 }
 
 /// Waits for the client's proof that it knows the password.

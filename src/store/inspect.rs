@@ -36,7 +36,7 @@ impl Problem {
     /// For whoever runs the server.
     pub(super) fn into_error(self, place: &Place) -> OpenError {
         match self {
-            Self::Damaged(what) => place.error(format_args!(
+            Self::Damaged(what) => place.damage(format_args!(
                 "the store is damaged: {what}. It is not opened, because changes that were acknowledged may be missing and credentials that \
                  were removed may be back. Bring back a backup: `doorkeeper store restore`. Or keep what can still be read, with that risk: \
                  `doorkeeper store verify --accept-loss`"

@@ -4,6 +4,7 @@
 //! array counts and aborts the process on a hostile one. This module is the only one that names it.
 
 pub mod api_versions;
+pub mod client_quotas;
 pub mod client_software;
 pub mod error_code;
 pub mod header;

@@ -27,13 +27,13 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A connection that produces, one record at a time.
-struct Producer {
+pub struct Producer {
     conn: Conn,
     topic: String,
 }
 
 impl Producer {
-    fn new(target: Target, name: &str, user: &str, password: &str) -> Result<Producer> {
+    pub fn new(target: Target, name: &str, user: &str, password: &str) -> Result<Producer> {
         let topic = format!("{name}-{}", target.name());
         judge()?.create_topic(&topic)?;
         let mut conn = target.open()?;
@@ -49,7 +49,7 @@ impl Producer {
         Ok(Producer { conn, topic })
     }
 
-    fn go_on(&mut self) -> Result<()> {
+    pub fn go_on(&mut self) -> Result<()> {
         let request: ProduceRequest = requests::produce(&self.topic, 0, -1, records::batch(&[b"v"]).into());
         let reply = self.conn.call(9, &request)?;
         check_eq!(reply.responses[0].partition_responses[0].error_code, 0, "produced over the open connection");
