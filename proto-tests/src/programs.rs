@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::process::{self, Output};
-use crate::{Context, Result, progress, scratch};
+use crate::{Context, Result, check_eq, progress, scratch};
 
 /// Client properties for SASL_PLAINTEXT with PLAIN.
 pub fn client_properties(user: &str, password: &str) -> String {
@@ -118,20 +119,42 @@ pub fn principals(cluster: &Cluster, kind: &str, lines: &Path) -> Result<String>
     process::run("Kafka's naming of clients", command, "", Duration::from_secs(60))?.ok()
 }
 
+/// What the official kafka-configs says to each command line, all run in one JVM: see `java/Configs.java`.
+pub fn configs(cluster_home: &Path, lines: &[Vec<String>]) -> Result<Vec<Output>> {
+    let text: String = lines.iter().map(|line| line.join("\u{1f}") + "\n").collect();
+    static N: AtomicU32 = AtomicU32::new(0);
+    let path = file(&format!("command-lines-{}", N.fetch_add(1, Ordering::Relaxed)), &text)?;
+    let mut command = process::command("java");
+    command
+        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m", "-Dfile.encoding=UTF-8"])
+        .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", cluster_home.display()))
+        .arg("-cp")
+        .arg(format!("{}:{}/libs/*", compile_at(cluster_home)?.display(), cluster_home.display()))
+        .arg("Configs")
+        .arg(&path);
+    let said = process::run("kafka-configs", command, "", Duration::from_secs(180))?.ok()?;
+    let parts: Vec<&str> = said.split('\u{1e}').collect();
+    let outputs: Vec<Output> = parts
+        .chunks_exact(3)
+        .map(|part| Output { code: part[0].parse().ok(), stdout: part[1].to_owned(), stderr: part[2].to_owned() })
+        .collect();
+    check_eq!(outputs.len(), lines.len(), "answers of kafka-configs");
+    Ok(outputs)
+}
+
 /// Compiles the Java sources, once; gives the directory of the classes.
 pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
+    compile_at(&cluster.home)
+}
+
+fn compile_at(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES
         .get_or_init(|| {
             progress("compiling the Java scenarios");
             let classes = scratch::dir("classes");
             let mut command = process::command("javac");
-            command
-                .arg("-proc:none")
-                .arg("-cp")
-                .arg(format!("{}/libs/*", cluster.home.display()))
-                .arg("-d")
-                .arg(&classes);
+            command.arg("-proc:none").arg("-cp").arg(format!("{}/libs/*", home.display())).arg("-d").arg(&classes);
             for entry in fs::read_dir(sources()).context("list the Java sources")? {
                 command.arg(entry.context("list the Java sources")?.path());
             }

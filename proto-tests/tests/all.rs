@@ -16,6 +16,8 @@ mod big;
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
+#[path = "all/configs.rs"]
+mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
 #[path = "all/equivalence.rs"]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         equivalence::trials(),
         clients::trials(),
         tools::trials(),
+        configs::trials(),
         leaks::trials(),
         relay::trials(),
         big::trials(),

@@ -8,6 +8,7 @@ mod topology;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use scram_keys::ScramKeys;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
@@ -17,7 +18,6 @@ use crate::tls::{self, ClientTls, HandshakeError};
 use crate::transport::Transport;
 
 pub use counters::{BackendCounters, OpenConnection};
-pub use scram_keys::ScramKeys;
 pub use topology::{BrokerWatcher, Topology};
 
 /// Why no backend connection could be had.
@@ -70,8 +70,17 @@ impl ConnectError {
     }
 }
 
+/// A connection that is logged in, for a program that makes one and not many.
+pub async fn connect_once(
+    config: &BackendConfig,
+    tls: Option<&ClientTls>,
+    address: &HostPort,
+) -> Result<Transport, ConnectError> {
+    connect(config, tls, &ScramKeys::default(), address).await
+}
+
 /// Dials `address`, makes it a TLS connection if there is `tls`, and logs in, all within the set-up timeout.
-pub async fn connect(
+async fn connect(
     config: &BackendConfig,
     tls: Option<&ClientTls>,
     keys: &ScramKeys,

@@ -16,7 +16,7 @@ const MOST_KEPT: usize = 4;
 
 /// Keys by what they are made from.
 #[derive(Debug, Default)]
-pub struct ScramKeys(Mutex<VecDeque<Kept>>);
+pub(super) struct ScramKeys(Mutex<VecDeque<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -29,7 +29,7 @@ struct Kept {
 
 impl ScramKeys {
     /// The keys that an exchange waits for; if they are not kept, they are worked out on a thread of their own.
-    pub(crate) async fn get(
+    pub(super) async fn get(
         &self,
         mechanism: ScramMechanism,
         password: &Secret,

@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use super::failure::Failure;
 use super::kafka_error;
-use crate::backend::{self, ConnectError, ScramKeys};
+use crate::backend::{self, ConnectError};
 use crate::config::ClientConfig;
 use crate::tls::{ClientTls, HandshakeError};
 use crate::transport::Transport;
@@ -62,7 +62,6 @@ impl Client {
             })?),
             None => None,
         };
-        let keys = ScramKeys::default();
         let begin = Instant::now();
         let end = begin + config.default_api_timeout;
         let mut backoff = FIRST_BACKOFF;
@@ -71,7 +70,7 @@ impl Client {
             let mut last = String::new();
             for address in &connection.bootstrap_servers {
                 let name = format!("{}:{}", address.host, address.port);
-                match backend::connect(connection, tls.as_ref(), &keys, address).await {
+                match backend::connect_once(connection, tls.as_ref(), address).await {
                     Ok(stream) => match Self::greet(stream, name, config).await {
                         Ok(client) => return Ok(client),
                         Err(Lost::Ends(failure)) => return Err(failure),

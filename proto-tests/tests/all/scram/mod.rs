@@ -2,6 +2,7 @@
 //! the judge, and at a doorkeeper before that broker which is set alike.
 
 mod admin;
+mod backend;
 mod clients;
 mod configs;
 mod errors;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         clients::trials(),
         configs::trials(),
         admin::trials(),
+        backend::trials(),
         errors::trials(),
         rights::trials(),
         hostile::trials(),
@@ -57,7 +59,7 @@ pub fn stop() {
 /// What a doorkeeper of these trials is started with.
 pub fn spec() -> Result<Spec> {
     let mut spec = Spec::new(&judge()?.sasl.to_string())?;
-    let store = scratch::dir(&format!("store-{}", spec.number()));
+    let store = scratch::dir("stores").join(spec.number().to_string());
     spec.tls_backend("SASL_PLAINTEXT", false)?
         .with_plaintext()
         .tls_listener("SASL_SSL", "SASL_SSL")?
