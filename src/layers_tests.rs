@@ -11,7 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scram", &["secret"]),
     ("store", &["scram", "secret"]),
     ("admin", &["config", "principal", "scram", "secret", "store", "wire"]),
-    ("tools", &["admin", "config", "kafka_metadata", "scram", "secret", "store"]),
+    (
+        "tools",
+        &["admin", "backend", "config", "kafka_metadata", "scram", "secret", "store", "tls", "transport", "wire"],
+    ),
     ("foreign", &[]),
     ("kafka_metadata", &["scram", "secret", "wire"]),
     ("socket", &[]),

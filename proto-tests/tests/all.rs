@@ -50,6 +50,8 @@ mod scram_client;
 mod shared_front;
 #[path = "all/store_faults/mod.rs"]
 mod store_faults;
+#[path = "all/store_tools/mod.rs"]
+mod store_tools;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         scram::trials(),
         scram_client::trials(),
         store_faults::trials(),
+        store_tools::trials(),
         tls::trials(),
     ]
     .into_iter()

@@ -74,6 +74,13 @@ pub(super) struct Unreadable;
 const SCRAM_VERSION: u8 = 1;
 
 impl Change {
+    /// Whom it is about.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::SetScram { user, .. } | Self::RemoveScram { user, .. } => user,
+        }
+    }
+
     pub(super) fn record(&self) -> Record {
         match self {
             Self::SetScram { user, mechanism, credential } => {

@@ -1,10 +1,13 @@
 //! RocksDB, with the options of a small store. The only file that names its types.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, DB, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, ReadTier,
-    WriteBatch, WriteBufferManager, WriteOptions,
+    WriteBatch, WriteOptions,
 };
 
 use super::change::{Kind, Record};
@@ -12,10 +15,8 @@ use super::state::State;
 
 /// Bytes of blocks that are kept in memory.
 const CACHE: usize = 2 << 20;
-/// Bytes of changes that are kept in memory, and so at most as many in the log, before they are written to a table.
+/// Bytes of changes of one kind that are kept in memory before they are written to a table; twice as many while that is done.
 const WRITE_BUFFER: usize = 256 << 10;
-/// Bytes of all write buffers.
-const WRITE_BUFFERS: usize = 1 << 20;
 /// Most bytes of log. Small, because a start reads it and a full disk holds it.
 const MAX_LOG: u64 = 1 << 20;
 /// Bytes of one file of records.
@@ -69,7 +70,14 @@ pub(super) enum Tier {
 }
 
 /// An open database.
-pub(super) struct Database(DB);
+pub(super) struct Database {
+    rocksdb: DB,
+    /// What readers see instead of what is there.
+    hidden: ArcSwapOption<Hidden>,
+}
+
+/// For some keys another value, or that there is none.
+pub(super) type Hidden = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 fn options() -> Options {
     let mut block = BlockBasedOptions::default();
@@ -78,7 +86,6 @@ fn options() -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&block);
     options.set_compression_type(rocksdb::DBCompressionType::None);
-    options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(WRITE_BUFFERS, false));
     options.set_write_buffer_size(WRITE_BUFFER);
     options.set_max_write_buffer_number(2);
     options.set_arena_block_size(16 << 10);
@@ -104,6 +111,11 @@ fn options() -> Options {
     options
 }
 
+/// The families of all kinds. Without their own they would have RocksDB's options, and not those of the database.
+fn families(options: &Options) -> [(&'static str, Options); 2] {
+    Kind::ALL.map(|kind| (kind.family(), options.clone()))
+}
+
 fn read_options(from: Tier) -> ReadOptions {
     let mut options = ReadOptions::default();
     if from == Tier::Memory {
@@ -119,32 +131,44 @@ impl Database {
         options.set_error_if_exists(true);
         options.create_if_missing(true);
         options.create_missing_column_families(true);
-        Ok(Self(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+        Ok(Self::of(DB::open_cf_with_opts(&options, path, families(&options))?))
     }
 
     /// Opens one for reading and writing. Families of kinds that it does not have yet are made.
     pub(super) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let mut options = options();
         options.create_missing_column_families(true);
-        Ok(Self(DB::open_cf(&options, path, Kind::ALL.map(Kind::family))?))
+        Ok(Self::of(DB::open_cf_with_opts(&options, path, families(&options))?))
     }
 
     /// Opens one as it stands now, for reading. Changes no file, and needs no lock.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, DatabaseError> {
         let options = options();
-        let families = DB::list_cf(&options, path)?;
-        let known = Kind::ALL.map(Kind::family).into_iter().filter(|known| families.iter().any(|name| name == known));
-        Ok(Self(DB::open_cf_for_read_only(&options, path, known, false)?))
+        let there = DB::list_cf(&options, path)?;
+        let known = families(&options).into_iter().filter(|(known, _)| there.iter().any(|name| name == known));
+        Ok(Self::of(DB::open_cf_with_opts_for_read_only(&options, path, known, false)?))
+    }
+
+    fn of(rocksdb: DB) -> Self {
+        Self { rocksdb, hidden: ArcSwapOption::empty() }
+    }
+
+    /// Lets readers see other values than are there: those before a write of which it is not known whether it will stay.
+    pub(super) fn hide(&self, hidden: Arc<Hidden>) {
+        self.hidden.store(Some(hidden));
     }
 
     fn family(&self, kind: Kind) -> Option<&ColumnFamily> {
-        self.0.cf_handle(kind.family())
+        self.rocksdb.cf_handle(kind.family())
     }
 
     /// The value of a record, by the whole key.
     pub(super) fn get(&self, key: &[u8], from: Tier) -> Result<Option<Vec<u8>>, DatabaseError> {
+        if let Some(seen) = self.hidden.load().as_ref().and_then(|hidden| hidden.get(key)) {
+            return Ok(seen.clone());
+        }
         let Some((family, name)) = self.place(key) else { return Ok(None) };
-        Ok(self.0.get_cf_opt(family, name, &read_options(from))?)
+        Ok(self.rocksdb.get_cf_opt(family, name, &read_options(from))?)
     }
 
     fn place<'a>(&self, key: &'a [u8]) -> Option<(&ColumnFamily, &'a [u8])> {
@@ -154,7 +178,7 @@ impl Database {
     }
 
     fn get_meta(&self, name: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
-        Ok(self.family(Kind::Meta).map(|family| self.0.get_cf(family, name)).transpose()?.flatten())
+        Ok(self.family(Kind::Meta).map(|family| self.rocksdb.get_cf(family, name)).transpose()?.flatten())
     }
 
     /// The state that was written with the newest change.
@@ -178,41 +202,54 @@ impl Database {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
         options.set_readahead_size(SCAN_READ_AHEAD);
+        // What readers see instead of something stands between the others, in the order of the keys.
+        let hidden = self.hidden.load_full().unwrap_or_default();
+        let mut hidden = hidden.range(vec![kind.code()]..vec![kind.code() + 1]).peekable();
         let mut key = vec![kind.code()];
-        for entry in self.0.iterator_cf_opt(family, options, IteratorMode::Start) {
+        for entry in self.rocksdb.iterator_cf_opt(family, options, IteratorMode::Start) {
             let (name, value) = entry?;
             if kind == Kind::Meta && (*name == *STATE || *name == *FORMAT) {
                 continue;
             }
             key.truncate(1);
             key.extend(&*name);
-            if let Err(error) = each(&key, &value) {
+            while let Some((before, value)) = hidden.next_if(|(before, _)| **before < key) {
+                if let Some(Err(error)) = value.as_ref().map(|value| each(before, value)) {
+                    return Ok(Err(error));
+                }
+            }
+            let value = hidden.next_if(|(same, _)| **same == key).map_or(Some(&*value), |(_, value)| value.as_deref());
+            if let Some(Err(error)) = value.map(|value| each(&key, value)) {
                 return Ok(Err(error));
             }
         }
-        Ok(Ok(()))
+        let rest = hidden.filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        Ok(rest.map(|(key, value)| each(key, value)).collect())
     }
 
     /// Whether background work has failed; RocksDB then takes no more changes.
     pub(super) fn has_failed(&self) -> bool {
-        self.0.property_int_value("rocksdb.background-errors").ok().flatten().is_some_and(|count| count > 0)
+        self.rocksdb.property_int_value("rocksdb.background-errors").ok().flatten().is_some_and(|count| count > 0)
     }
 
     /// Writes down and syncs a change as a whole.
     pub(super) fn write(&self, change: Batch<'_>) -> Result<(), DatabaseError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        Ok(self.0.write_opt(change.batch, &options)?)
+        Ok(self.rocksdb.write_opt(change.batch, &options)?)
     }
 
     /// Writes without the log: for a database that is being made. [`Database::flush`] follows.
     pub(super) fn write_unlogged(&self, change: Batch<'_>) -> Result<(), DatabaseError> {
-        Ok(self.0.write_without_wal(change.batch)?)
+        Ok(self.rocksdb.write_without_wal(change.batch)?)
     }
 
     /// Everything is in synced files.
     pub(super) fn flush(&self) -> Result<(), DatabaseError> {
-        Kind::ALL.into_iter().filter_map(|kind| self.family(kind)).try_for_each(|family| Ok(self.0.flush_cf(family)?))
+        Kind::ALL
+            .into_iter()
+            .filter_map(|kind| self.family(kind))
+            .try_for_each(|family| Ok(self.rocksdb.flush_cf(family)?))
     }
 }
 

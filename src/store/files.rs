@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::StoreError;
 use super::acknowledged::Acknowledged;
 use super::change::Record;
-use super::database::{Batch, Database, DatabaseError, Tier};
+use super::database::{Batch, Database, DatabaseError, Hidden, Tier};
 use super::place::Home;
 use super::state::State;
 use super::upgrade::Formats;
@@ -97,16 +97,31 @@ impl Files {
             let step =
                 step.ok_or_else(|| StoreError::Failed(format!("no way leads on from format {format}").into()))?;
             let records = step(&self.database)?;
-            let mut staged = Staged::new();
-            for Record { key, value } in records {
-                let before = self.database.get(&key, Tier::Disk)?;
-                staged.insert(key, Staging { before, after: value });
-            }
+            let records = records.into_iter().map(|record| (record.key, record.value));
+            let staged = self.staged(records)?;
             self.write_with_format(&staged, Some(format + 1))?;
             home.write_format(format + 1)?;
             tracing::info!(from = format, to = format + 1, "the store's format is upgraded");
         }
+        if home.read_format()? != Some(formats.newest) {
+            home.write_format(formats.newest)?;
+        }
         Ok(())
+    }
+
+    /// Writes what stood under some keys before.
+    pub(super) fn set_back(&mut self, before: &Hidden) -> Result<(), StoreError> {
+        let staged = self.staged(before.clone())?;
+        self.write(&staged)
+    }
+
+    fn staged(&self, records: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<Staged, StoreError> {
+        let mut staged = Staged::new();
+        for (key, after) in records {
+            let before = self.database.get(&key, Tier::Disk)?;
+            staged.insert(key, Staging { before, after });
+        }
+        Ok(staged)
     }
 
     /// Writes all of it or nothing. It may be acknowledged when this has returned without error. After an error nothing can be said: the

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use self::change::{Kind, Unreadable, scram_credential, scram_key};
 use self::database::{Database, DatabaseError, Tier};
@@ -40,15 +40,8 @@ use crate::secret::Secret;
 
 /// Most edits that wait for the writer; who comes then waits to be let in.
 const MAX_WAITING: usize = 1024;
-
-impl Change {
-    /// Whom it is about.
-    pub fn user(&self) -> &str {
-        match self {
-            Self::SetScram { user, .. } | Self::RemoveScram { user, .. } => user,
-        }
-    }
-}
+/// Most threads that read single records from the disk.
+const MAX_READS: usize = 4;
 
 /// Why a store cannot be opened. The text names the directory and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +113,10 @@ struct Shared {
     /// What is read from: nothing when it is closed.
     database: ArcSwapOption<Database>,
     unknown_user_key: Secret,
+    /// For who reads a record from the disk.
+    reads: Arc<Semaphore>,
+    /// For who reads all of them: one at a time, and not in the way of logins.
+    scans: Arc<Semaphore>,
     revision: AtomicU64,
     records: AtomicU64,
     writes_failed: AtomicU64,
@@ -165,6 +162,8 @@ impl Store {
         let shared = Arc::new(Shared {
             database: ArcSwapOption::empty(),
             unknown_user_key,
+            reads: Arc::new(Semaphore::new(MAX_READS)),
+            scans: Arc::new(Semaphore::new(1)),
             revision: AtomicU64::new(found.state.revision),
             records: AtomicU64::new(found.state.records),
             writes_failed: AtomicU64::new(0),
@@ -198,7 +197,7 @@ impl Store {
 
     /// All users with a credential, in the order of their names' bytes, with mechanisms and iteration counts, as they stood at one moment.
     pub async fn scram_users(&self) -> Result<Vec<(String, Vec<(ScramMechanism, u32)>)>, StoreError> {
-        self.on_a_thread(|database| {
+        self.on_a_thread(&self.shared.scans, |database| {
             let mut users: Vec<(String, Vec<(ScramMechanism, u32)>)> = Vec::new();
             database.scan(Kind::Scram, |key, value| {
                 let change = Change::from_record(key, Some(value))?;
@@ -277,7 +276,7 @@ impl Store {
         match database.get(&key, Tier::Memory) {
             Err(DatabaseError::NotInMemory) => {
                 drop(database);
-                self.on_a_thread(move |database| Ok(database.get(&key, Tier::Disk)?)).await
+                self.on_a_thread(&self.shared.reads, move |database| Ok(database.get(&key, Tier::Disk)?)).await
             }
             other => Ok(other?),
         }
@@ -286,10 +285,14 @@ impl Store {
     /// Reads where waiting for a disk holds up nobody.
     async fn on_a_thread<T: Send + 'static>(
         &self,
+        turns: &Arc<Semaphore>,
         read: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = self.shared.clone();
+        // Of a semaphore that is never closed.
+        let turn = turns.clone().acquire_owned().await.map_err(|_| closed())?;
         let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let database = shared.database.load_full().ok_or_else(closed)?;
             read(&database)
         });

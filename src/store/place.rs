@@ -110,8 +110,24 @@ impl Place {
     /// Whether there is a store. A directory that is missing or empty has none; one with something else in it is refused, and so is one that
     /// others may look into.
     pub(super) fn look(&self) -> Result<bool, OpenError> {
+        match self.contents()? {
+            (false, Some(put_aside)) => Err(self.error(format_args!(
+                "there is no store, but an earlier one in {put_aside}: a restore was not finished. Run `doorkeeper store restore` again, or \
+                 rename {put_aside} to {CURRENT}"
+            ))),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// As [`Place::look`], for who brings back a backup: an earlier attempt may have been stopped.
+    pub(super) fn look_for_restore(&self) -> Result<bool, OpenError> {
+        Ok(self.contents()?.0)
+    }
+
+    /// Whether there is a store, and the name of one that was put aside.
+    fn contents(&self) -> Result<(bool, Option<String>), OpenError> {
         let entries = match fs::read_dir(&self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((false, None)),
             other => other.map_err(self.io("cannot be read"))?,
         };
         let (mut found, mut put_aside) = (false, None);
@@ -130,13 +146,7 @@ impl Place {
             }
         }
         self.check_owner_and_mode()?;
-        if let Some(put_aside) = put_aside.filter(|_| !found) {
-            return Err(self.error(format_args!(
-                "there is no store, but an earlier one in {put_aside}: a restore was not finished. Run `doorkeeper store restore` again, or \
-                 rename {put_aside} to {CURRENT}"
-            )));
-        }
-        Ok(found)
+        Ok((found, put_aside))
     }
 
     fn check_owner_and_mode(&self) -> Result<(), OpenError> {

@@ -104,7 +104,7 @@ impl Store {
     pub fn restore(backup: &Path, to: &Path, replace: bool) -> Result<Restored, OpenError> {
         let (source, target) = (Place::new(backup), Place::new(to));
         let found = look_into(&source)?;
-        if target.look()? && !replace {
+        if target.look_for_restore()? && !replace {
             return Err(target.error("there is a store already; with --replace it is put aside and replaced"));
         }
         let _lock = target.lock()?;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::change::{scram_credential, scram_key};
-use super::database::{Database, Tier};
+use super::database::{Database, Hidden, Tier};
 use super::edit::Edit;
 use super::files::{Files, Staged, Staging};
 use super::inspect::{Inspected, inspect};
@@ -51,8 +51,8 @@ pub(super) struct Writer {
     state: State,
     /// The write that failed and may be on the disk all the same.
     in_doubt: Option<InDoubt>,
-    /// Why edits fail while there are no files, and when to try again.
-    failure: (StoreError, Instant),
+    /// Why there are no files, and when to try again.
+    failure: Option<(StoreError, Instant)>,
     /// The last: the files are closed before others are let in.
     lock: Lock,
 }
@@ -60,8 +60,8 @@ pub(super) struct Writer {
 struct InDoubt {
     /// The number that it has, if it is there.
     revision: u64,
-    /// What leads back.
-    undo: Staged,
+    /// What it has found.
+    before: Arc<Hidden>,
 }
 
 /// What an edit sees: the records, and over them what the edits before it in its group have changed.
@@ -96,10 +96,9 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
         let (state, in_date) = (found.state, found.format == setup.formats.newest);
-        let failure = (StoreError::Full, Instant::now());
-        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, failure, lock };
+        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, failure: None, lock };
         match this.take_over(found) {
-            Err(StoreError::Full) if in_date => this.failed(StoreError::Full),
+            Err(StoreError::Full) if in_date => this.failed(StoreError::Full, RECOVERY_INTERVAL),
             other => other?,
         }
         Ok(this)
@@ -210,9 +209,11 @@ impl Writer {
         staged.retain(|_, staging| staging.before != staging.after);
         let Some(files) = self.files.as_mut().filter(|_| !staged.is_empty()) else { return Ok(()) };
         if let Err(error) = files.write(&staged) {
-            self.in_doubt = Some(InDoubt { revision: self.state.revision + 1, undo: reversed(staged) });
-            self.failed(error.clone());
-            self.failure.1 = Instant::now();
+            let before = staged.into_iter().map(|(key, staging)| (key, staging.before)).collect();
+            let in_doubt = InDoubt { revision: self.state.revision + 1, before: Arc::new(before) };
+            files.database.hide(in_doubt.before.clone());
+            self.in_doubt = Some(in_doubt);
+            self.failed(error.clone(), Duration::ZERO);
             return Err(error);
         }
         self.state = files.state;
@@ -232,29 +233,32 @@ impl Writer {
     /// The files, opened anew if that is needed and possible.
     fn ready(&mut self) -> Result<&mut Files, StoreError> {
         if self.files.as_ref().is_some_and(|files| files.database.has_failed()) {
-            self.failed(StoreError::Failed("RocksDB could not write what it had in memory".into()));
-            self.failure.1 = Instant::now();
+            let error = StoreError::Failed("RocksDB could not write what it had in memory".into());
+            self.failed(error, Duration::ZERO);
         }
-        if self.files.is_none() {
-            if self.failure.1 > Instant::now() {
-                return Err(self.failure.0.clone());
+        if let Some((failure, again)) = &self.failure {
+            if *again > Instant::now() {
+                return Err(failure.clone());
             }
             match self.recover() {
                 Ok(()) => tracing::info!(revision = self.state.revision, "the store can be written again"),
-                Err(error) => self.failed(error),
+                Err(error) => self.failed(error, RECOVERY_INTERVAL),
             }
         }
-        self.files.as_mut().ok_or_else(|| self.failure.0.clone())
+        match (&mut self.files, &self.failure) {
+            (Some(files), None) => Ok(files),
+            (_, failure) => Err(failure.as_ref().map_or(StoreError::Full, |(failure, _)| failure.clone())),
+        }
     }
 
-    fn failed(&mut self, error: StoreError) {
-        let is_news = self.files.is_some() || self.failure.0 != error;
-        self.files = None;
-        self.shared.set_failing(true);
-        if is_news {
+    /// The files are of no use any more; what readers have stays.
+    fn failed(&mut self, error: StoreError, pause: Duration) {
+        if self.failure.as_ref().is_none_or(|(known, _)| *known != error) {
             tracing::error!(%error, "the store cannot be written; changes are refused until it can");
         }
-        self.failure = (error, Instant::now() + RECOVERY_INTERVAL);
+        self.files = None;
+        self.failure = Some((error, Instant::now() + pause));
+        self.shared.set_failing(true);
     }
 
     fn recover(&mut self) -> Result<(), StoreError> {
@@ -275,6 +279,11 @@ impl Writer {
     fn take_over(&mut self, found: Inspected) -> Result<(), StoreError> {
         let home = self.place.current();
         let (state, format) = (found.state, found.format);
+        // If it has left nothing behind, it is done with.
+        self.in_doubt.take_if(|in_doubt| in_doubt.revision != state.revision);
+        if let Some(in_doubt) = &self.in_doubt {
+            found.database.hide(in_doubt.before.clone());
+        }
         self.files = None;
         take_back(self.shared.database.swap(Some(Arc::new(found.database))));
         if home.room()? < self.setup.reserve {
@@ -282,27 +291,19 @@ impl Writer {
         }
         let mut files = Files::open(&home, state)?;
         files.upgrade(&home, format, self.setup.formats)?;
-        take_back(self.shared.database.swap(Some(files.database.clone())));
-        self.state = files.state;
-        // It was not acknowledged, and whoever wanted it was told that nothing has changed.
-        if let Some(in_doubt) = self.in_doubt.take_if(|in_doubt| in_doubt.revision != files.state.revision) {
-            tracing::debug!(revision = in_doubt.revision, "a write that failed has left nothing behind");
-        }
         if let Some(in_doubt) = &self.in_doubt {
-            files.write(&in_doubt.undo)?;
+            // Whoever wanted it was told that nothing has changed.
+            files.set_back(&in_doubt.before)?;
             self.in_doubt = None;
         }
+        take_back(self.shared.database.swap(Some(files.database.clone())));
         self.state = files.state;
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
         self.files = Some(files);
+        self.failure = None;
         Ok(())
     }
-}
-
-fn reversed(staged: Staged) -> Staged {
-    let reversed = |staging: Staging| Staging { before: staging.after, after: staging.before };
-    staged.into_iter().map(|(key, staging)| (key, reversed(staging))).collect()
 }
 
 /// Closes a database here, and not on the thread of a reader who happens to be the last that uses it.

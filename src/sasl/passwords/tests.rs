@@ -12,6 +12,7 @@ use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
 use crate::sasl::mechanism::{AuthnError, BoxFuture, Mechanism, Peer, Step};
 use crate::sasl::shared::{FactoryInput, ScramCredentials, Shared};
 use crate::sasl::{Guesses, plain};
+use crate::scram::UnknownUsers;
 
 const THREADS: usize = 2;
 const HOME: [u8; 4] = [198, 51, 100, 1];
@@ -191,7 +192,8 @@ async fn who_does_not_exist_costs_what_a_wrong_password_costs() {
         assert_eq!(done - before, 1, "{user}");
         before = done;
     }
-    let stored = StoredUsers::new(plain.users.clone(), plain.shared.passwords.clone());
+    let unknown = UnknownUsers::new(plain.users.unknown_user_key(), 4096).unwrap();
+    let stored = StoredUsers::new(plain.users.clone(), unknown, plain.shared.passwords.clone());
     let (mechanism, phantom) = stored.find("nobody").await.unwrap();
     let (real_mechanism, real) = stored.find("alice").await.unwrap();
     assert_eq!((mechanism, phantom.iterations()), (real_mechanism, real.iterations()));

@@ -107,3 +107,57 @@ fn edits_that_wait_are_written_together() {
     assert_eq!(iterations(&store, "counter"), Some(4196));
     assert_eq!(store.status().revision, 2, "one write for all");
 }
+
+/// Times are shown and not compared: other programs run as well.
+#[test]
+fn a_hundred_thousand_users_are_loaded_read_and_opened() {
+    const USERS: u32 = 100_000;
+    let scratch = Scratch::new();
+    let started = std::cell::Cell::new(std::time::Instant::now());
+    let took = |what: &str| println!("{what}: {:?}", started.replace(std::time::Instant::now()).elapsed());
+    let store = Store::open(&scratch.store()).unwrap();
+    let sha512 = |n: u32| Change::SetScram {
+        user: format!("user-{n}"),
+        mechanism: ScramMechanism::Sha512,
+        credential: credential(ScramMechanism::Sha512, 4096 + n),
+    };
+    took("made");
+    for first in (0..USERS).step_by(1000) {
+        let both = |n| [set(&format!("user-{n}"), 4096 + n), sha512(n)];
+        edit(&store, (first..first + 1000).flat_map(both).collect()).unwrap();
+    }
+    took("loaded");
+    assert_eq!(store.status().records, u64::from(2 * USERS));
+    assert_eq!(users(&store).len(), USERS as usize);
+    took("listed");
+    wait(async {
+        for n in (0..USERS).step_by(10) {
+            let found = store.scram(&format!("user-{n}"), ScramMechanism::Sha256).await.unwrap();
+            assert_eq!(found.map(|found| found.iterations()), Some(4096 + n));
+        }
+    });
+    took("10,000 users read one by one");
+    wait(async {
+        for n in (0..USERS).step_by(10) {
+            assert!(store.scram(&format!("user-{n}x"), ScramMechanism::Sha256).await.unwrap().is_none());
+        }
+    });
+    took("10,000 unknown users looked for");
+    for n in 0..100 {
+        edit(&store, vec![set("user-7", 5000 + n)]).unwrap();
+    }
+    took("100 edits, one after another");
+    store.close_blocking();
+    let bytes: u64 = files_in(&scratch.store()).iter().map(|path| path.metadata().unwrap().len()).sum();
+    took("closed");
+    let store = Store::open(&scratch.store()).unwrap();
+    took(&format!("opened, with {bytes} bytes of files"));
+    store.close_blocking();
+    assert_eq!(Store::verify(&scratch.store()).unwrap().records, u64::from(2 * USERS));
+    took("verified");
+    let lines = Child::start("memory", &scratch.store()).finish();
+    let figure = |what: &str| lines.iter().find_map(|line| line.strip_prefix(what)?.trim().parse::<u64>().ok());
+    let (opened, read) = (figure("opened").unwrap(), figure("read").unwrap());
+    println!("memory: {opened} bytes when opened, {read} after a thousand reads");
+    assert!(opened.max(read) < 20 << 20, "{opened} and {read} bytes of memory");
+}

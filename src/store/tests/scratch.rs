@@ -78,3 +78,37 @@ pub(super) fn dump(directory: &Path) -> Result<Vec<String>, OpenError> {
     })?;
     Ok(all)
 }
+
+/// All files and directories in a directory, and itself.
+pub(super) fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let mut found = vec![directory.to_owned()];
+    let mut entries: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() { found.extend(files_in(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// The bytes of all files in a directory, by their names.
+pub(super) fn snapshot(directory: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let files = files_in(directory).into_iter().filter(|path| path.is_file());
+    let named = |path: PathBuf| {
+        let bytes = std::fs::read(&path).unwrap();
+        (path.strip_prefix(directory).unwrap().display().to_string(), bytes)
+    };
+    files.map(named).collect()
+}
+
+/// Copies all files, for their owner alone.
+pub(super) fn copy_directory(from: &Path, to: &Path) {
+    use std::os::unix::fs::DirBuilderExt;
+    for path in files_in(from) {
+        let copy = to.join(path.strip_prefix(from).unwrap());
+        if path.is_dir() {
+            std::fs::DirBuilder::new().mode(0o700).create(copy).unwrap();
+        } else {
+            std::fs::copy(path, copy).unwrap();
+        }
+    }
+}

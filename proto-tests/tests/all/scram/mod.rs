@@ -2,6 +2,7 @@
 //! the judge, and at a doorkeeper before that broker which is set alike.
 
 mod admin;
+mod backend;
 mod clients;
 mod configs;
 mod errors;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         clients::trials(),
         configs::trials(),
         admin::trials(),
+        backend::trials(),
         errors::trials(),
         rights::trials(),
         hostile::trials(),
