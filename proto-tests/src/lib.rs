@@ -14,6 +14,7 @@ pub mod guarded;
 pub mod haproxy;
 pub mod hostile;
 pub mod http;
+pub mod kraft;
 pub mod wire;
 
 pub mod compare;

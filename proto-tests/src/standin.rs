@@ -12,8 +12,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use kafka_protocol::messages::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
 use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponseBroker};
-use kafka_protocol::messages::{BrokerId, ResponseHeader};
-use kafka_protocol::protocol::{Encodable, HeaderVersion};
+use kafka_protocol::messages::{
+    BrokerId, RequestHeader, ResponseHeader, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeResponse,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -56,6 +58,8 @@ struct Told {
     cluster_id: &'static str,
     /// The body of every answer to FindCoordinator, as it is.
     coordinator: Vec<u8>,
+    /// Its two messages to whoever logs in by SCRAM; without them a login is noted and closed.
+    scram: Option<(String, String)>,
 }
 
 impl Standin {
@@ -67,8 +71,12 @@ impl Standin {
 
     pub fn start(at: SocketAddr) -> Result<Standin> {
         let listener = TcpListener::bind(at).context(format!("stand-in at {at}"))?;
-        let told =
-            Arc::new(Mutex::new(Told { brokers: vec![(1, at)], cluster_id: "standin", coordinator: Vec::new() }));
+        let told = Arc::new(Mutex::new(Told {
+            brokers: vec![(1, at)],
+            cluster_id: "standin",
+            coordinator: Vec::new(),
+            scram: None,
+        }));
         let standin = Standin {
             at,
             seen: Arc::default(),
@@ -106,6 +114,13 @@ impl Standin {
     pub fn tell_coordinator(&self, body: &[u8]) {
         if let Ok(mut told) = self.told.lock() {
             told.coordinator = body.to_vec();
+        }
+    }
+
+    /// From now on it answers a SCRAM login with these messages, `{r}` in them being the client's nonce.
+    pub fn tell_scram(&self, server_first: &str, server_final: &str) {
+        if let Ok(mut told) = self.told.lock() {
+            told.scram = Some((server_first.to_owned(), server_final.to_owned()));
         }
     }
 
@@ -172,7 +187,10 @@ impl Standin {
                 seen.requests.push((key, version));
                 seen.bytes.extend_from_slice(&body);
             });
-            let answer = self.answer(key, version, correlation)?;
+            let answer = match key {
+                17 | 36 => self.answer_login(key, version, correlation, body.into())?,
+                _ => self.answer(key, version, correlation)?,
+            };
             if self.dribbles.load(Ordering::Relaxed) {
                 answer.iter().try_for_each(|byte| stream.write_all(&[*byte])).ok()?;
             } else {
@@ -190,6 +208,20 @@ impl Standin {
             buffer = &mut buffer[n..];
         }
         Some(())
+    }
+
+    fn answer_login(&self, key: i16, version: i16, correlation: i32, mut request: Bytes) -> Option<Bytes> {
+        let (server_first, server_final) = self.told.lock().ok()?.scram.clone()?;
+        if key == 17 {
+            return encode(version, correlation, &SaslHandshakeResponse::default());
+        }
+        RequestHeader::decode(&mut request, SaslAuthenticateRequest::header_version(version)).ok()?;
+        let token = SaslAuthenticateRequest::decode(&mut request, version).ok()?.auth_bytes;
+        let token = std::str::from_utf8(&token).ok()?;
+        let nonce = token.split(',').find_map(|part| part.strip_prefix("r="))?;
+        let message = if token.starts_with("n,") { server_first } else { server_final };
+        let reply = SaslAuthenticateResponse::default().with_auth_bytes(message.replace("{r}", nonce).into());
+        encode(version, correlation, &reply)
     }
 
     fn answer(&self, key: i16, version: i16, correlation: i32) -> Option<Bytes> {

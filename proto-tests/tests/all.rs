@@ -34,6 +34,8 @@ mod leaks;
 mod lifecycle;
 #[path = "all/observe.rs"]
 mod observe;
+#[path = "all/passwords.rs"]
+mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
 #[path = "all/relay.rs"]
@@ -50,6 +52,8 @@ mod scram_client;
 mod shared_front;
 #[path = "all/store_faults/mod.rs"]
 mod store_faults;
+#[path = "all/store_tools/mod.rs"]
+mod store_tools;
 #[path = "all/tls/mod.rs"]
 mod tls;
 #[path = "all/tools.rs"]
@@ -81,9 +85,11 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        passwords::trials(),
         scram::trials(),
         scram_client::trials(),
         store_faults::trials(),
+        store_tools::trials(),
         tls::trials(),
     ]
     .into_iter()

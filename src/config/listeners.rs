@@ -257,7 +257,8 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
     let mut mechanisms = Vec::new();
     let enabled = enabled_mechanisms(reader, name);
     let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
-    if enabled.iter().any(is_scram) {
+    let plain = enabled.iter().any(|mechanism| mechanism == "PLAIN").then(|| plain_sources(reader, name));
+    if enabled.iter().any(is_scram) || plain.is_some_and(|plain| plain.scram) {
         scram::check_keys(reader, name);
     }
     for mechanism in enabled {
@@ -268,7 +269,8 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
         }
         let jaas = if is_scram(&mechanism) {
             logins.scram_context(reader, name, &mechanism)
-        } else if mechanism == "PLAIN" && !plain_sources(reader, name).jaas {
+        } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
+            // No user is there.
             Some(JaasContext::default())
         } else {
             logins.server_context(reader, name, &mechanism)

@@ -19,6 +19,7 @@ use super::mechanism::{
     made_up_credentials,
 };
 use super::passwords::StoredUsers;
+use super::scram;
 use super::shared::FactoryInput;
 use crate::config::PlainSources;
 use crate::principal::KafkaPrincipal;
@@ -62,7 +63,10 @@ pub fn factory(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, Mechanism
     let sources = PlainSources::of(config).map_err(MechanismError)?;
     let by_name = if sources.jaas { jaas_users(input)? } else { HashMap::new() };
     let stored = match (&shared.scram, sources.scram) {
-        (Some(credentials), true) => Some(StoredUsers::new(credentials.clone(), shared.passwords.clone())),
+        (Some(credentials), true) => {
+            let unknown = scram::unknown_users(input, &**credentials)?;
+            Some(StoredUsers::new(credentials.clone(), unknown, shared.passwords.clone()))
+        }
         (None, true) => return Err(MechanismError(PlainSources::NO_STORE.to_owned())),
         (_, false) => None,
     };

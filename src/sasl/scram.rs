@@ -5,20 +5,25 @@
 
 use std::borrow::Cow;
 use std::future;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::guesses::{Guesser, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange, Step,
-    Verified, made_up_credentials,
+    Verified,
 };
 use super::shared::{FactoryInput, ScramCredentials};
 use crate::principal::KafkaPrincipal;
 use crate::scram::server::{self, AwaitsCredential, AwaitsProof, OpeningError, ProofError};
-use crate::scram::{MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramMechanism, UnknownUsers};
+use crate::scram::{
+    MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramCredential, ScramMechanism, UnknownUsers,
+};
 use crate::secret::Secret;
 
 const OTHER_AUTHZID: Rejection = Rejection(Cow::Borrowed(
@@ -47,17 +52,26 @@ pub fn factory(mechanism: ScramMechanism, input: &FactoryInput<'_>) -> Result<Ar
     let Some(credentials) = &input.shared.scram else {
         return Err(MechanismError("its users are in the store, and there is none; set store.dir".to_owned()));
     };
+    let unknown = unknown_users(input, &**credentials)?;
+    let (credentials, guesses) = (Arc::clone(credentials), Arc::clone(&input.shared.guesses));
+    let users = Users { mechanism, credentials, unknown, guesses };
+    Ok(Arc::new(Scram { name: name(mechanism), users: Arc::new(users) }))
+}
+
+/// What stands for users that do not exist, as the configuration has it.
+pub(super) fn unknown_users(
+    input: &FactoryInput<'_>,
+    credentials: &dyn ScramCredentials,
+) -> Result<UnknownUsers, MechanismError> {
     let property = |key: &str| input.config.properties.get(key);
     let key = property("sasl.scram.unknown.user.key");
     let key = key.map_or_else(|| credentials.unknown_user_key(), |key| Secret::new(key.as_bytes()));
     let iterations = property("sasl.scram.unknown.user.iterations").map_or(Ok(MIN_ITERATIONS), |count| count.parse());
     let iterations = iterations.ok().filter(|count| *count <= MAX_ITERATIONS);
-    let unknown = iterations.and_then(|count| UnknownUsers::new(key, count).ok()).ok_or_else(|| {
+    iterations.and_then(|count| UnknownUsers::new(key, count).ok()).ok_or_else(|| {
         let limits = format!("expected {MIN_ITERATIONS} to {MAX_ITERATIONS}");
         MechanismError(format!("sasl.scram.unknown.user.iterations: {limits}"))
-    })?;
-    let users = Users { mechanism, credentials: Arc::clone(credentials), unknown };
-    Ok(Arc::new(Scram { name: name(mechanism), users: Arc::new(users) }))
+    })
 }
 
 /// The mechanism.
@@ -70,6 +84,7 @@ struct Users {
     mechanism: ScramMechanism,
     credentials: Arc<dyn ScramCredentials>,
     unknown: UnknownUsers,
+    guesses: Arc<Guesses>,
 }
 
 impl Mechanism for Scram {
@@ -81,15 +96,11 @@ impl Mechanism for Scram {
         MAX_CLIENT_MESSAGE_LEN
     }
 
-    fn start(&self, _peer: &Peer) -> Box<dyn ServerExchange> {
-        Box::new(AwaitClientFirst(Arc::clone(&self.users)))
+    fn start(&self, peer: &Peer) -> Box<dyn ServerExchange> {
+        Box::new(AwaitClientFirst { users: Arc::clone(&self.users), peer: peer.address.ip() })
     }
 
-    /// The made-up credentials, of which one is a SCRAM login, and an answer to its challenge in which all is right but the proof.
-    fn must_reject(&self) -> Vec<Bytes> {
-        made_up_credentials()
-    }
-
+    /// All is right but the proof. The made-up credential that is a SCRAM login comes as far as that.
     fn must_reject_then(&self, first: &Bytes, challenge: &Bytes) -> Bytes {
         let nonce = challenge.split(|byte| *byte == b',').next().unwrap_or_default();
         let proof = STANDARD.encode(self.users.mechanism.hash(first));
@@ -98,13 +109,16 @@ impl Mechanism for Scram {
 }
 
 /// Waits for the client to say who it is.
-struct AwaitClientFirst(Arc<Users>);
+struct AwaitClientFirst {
+    users: Arc<Users>,
+    peer: IpAddr,
+}
 
 impl ServerExchange for AwaitClientFirst {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
-        let users = self.0;
+        let Self { users, peer } = *self;
         match server::start(users.mechanism, &token) {
-            Ok(opening) => Box::pin(async move { users.challenge(opening).await }),
+            Ok(opening) => Box::pin(async move { users.challenge(opening, peer).await }),
             Err(OpeningError::Malformed(_)) => {
                 Box::pin(future::ready(Err(AuthnError::Malformed(wrong(users.mechanism)))))
             }
@@ -116,7 +130,7 @@ impl ServerExchange for AwaitClientFirst {
 
 impl Users {
     /// The same work whether there is such a user or not.
-    async fn challenge(self: Arc<Self>, opening: AwaitsCredential) -> Result<Step, AuthnError> {
+    async fn challenge(self: Arc<Self>, opening: AwaitsCredential, peer: IpAddr) -> Result<Step, AuthnError> {
         let mechanism = self.mechanism;
         let found = self.credentials.find(opening.user(), mechanism).await.map_err(AuthnError::Unavailable)?;
         // There are no delegation tokens yet, so nobody has one; a user of that name is not looked at.
@@ -125,12 +139,23 @@ impl Users {
             false => (found, self.unknown.credential(mechanism, opening.user())),
         };
         let is_known = found.is_some();
-        let credential = found.unwrap_or_else(|| unknown.clone());
+        let credential = found.unwrap_or_else(|| as_if_read(mechanism, &unknown));
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
-        let next = Box::new(AwaitClientFinal { mechanism, waits, is_known });
+        let guesser = self.guesses.by(peer, waits.user());
+        let next = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
+}
+
+/// The same credential, made with about the work of reading one that is kept.
+fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCredential {
+    let (salt, stored_key) = (unknown.salt(), unknown.stored_key().expose());
+    let record = [salt, stored_key, unknown.server_key().expose()].concat();
+    let (salt, keys) = record.split_at(salt.len());
+    let (stored_key, server_key) = keys.split_at(stored_key.len());
+    ScramCredential::from_keys(mechanism, salt, stored_key, server_key, unknown.iterations())
+        .unwrap_or_else(|_| unknown.clone())
 }
 
 /// Waits for the client's proof that it knows the password.
@@ -138,6 +163,7 @@ struct AwaitClientFinal {
     mechanism: ScramMechanism,
     waits: AwaitsProof,
     is_known: bool,
+    guesser: Guesser,
 }
 
 impl ServerExchange for AwaitClientFinal {
@@ -148,14 +174,26 @@ impl ServerExchange for AwaitClientFinal {
 
 impl AwaitClientFinal {
     fn judge(self, token: &[u8]) -> Result<Step, AuthnError> {
-        let Self { mechanism, waits, is_known } = self;
+        let Self { mechanism, waits, is_known, guesser } = self;
+        let rejected = || Err(AuthnError::Rejected(wrong(mechanism)));
         let principal = KafkaPrincipal::user(waits.user());
+        let admitted = guesser.admit(Instant::now());
         match waits.verify(token) {
-            Ok(server_final) if is_known => {
-                Ok(Step::Success { token: server_final.into(), verified: Verified { principal } })
-            }
+            // A message that is no proof is no guess: what it gets does not depend on how many there were.
             Err(ProofError::Malformed(_)) => Err(AuthnError::Malformed(wrong(mechanism))),
-            Ok(_) | Err(_) => Err(AuthnError::Rejected(wrong(mechanism))),
+            verdict => {
+                let Ok(admitted) = admitted else { return rejected() };
+                match verdict {
+                    Ok(server_final) if is_known => {
+                        admitted.succeeded(Instant::now());
+                        Ok(Step::Success { token: server_final.into(), verified: Verified { principal } })
+                    }
+                    _ => {
+                        admitted.failed(Instant::now());
+                        rejected()
+                    }
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::{JaasContext, ListenerName, MechanismConfig, SaslListenerConf
 use crate::sasl::{Registry, Shared};
 use crate::scram::ScramCredential;
 use crate::scram::client::{self, ClientKeys};
+use crate::store::{Change, Store};
 
 /// alice has both mechanisms, carol only SHA-512, each name in escapes' reach one of its own.
 struct Kept {
@@ -239,7 +240,9 @@ async fn a_made_up_credential_lets_nobody_in() {
         let (server_first, waits) = opening.challenge(credential, &Nonce::random().unwrap());
         let client = client.read(server_first.as_bytes()).unwrap();
         let keys = ClientKeys::derive(mechanism, b"pencil", SALT, NonZeroU32::new(4096).unwrap());
-        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known }).step(client.answer(&keys).0.into()).await;
+        let guesser = Arc::new(Guesses::default()).by(Ipv4Addr::LOCALHOST.into(), "alice");
+        let client_final = client.answer(&keys).0.into();
+        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser }).step(client_final).await;
         assert_eq!(matches!(end, Ok(Step::Success { .. })), gets_in);
         assert_eq!(matches!(end, Err(AuthnError::Rejected(_))), !gets_in);
     }
@@ -290,37 +293,127 @@ async fn without_a_store_the_start_fails_and_says_what_is_missing() {
     }
 }
 
-/// Prints Welch's t of what both rounds take, for a user that exists against one that does not: SEC-22 without a network. Run it
-/// alone, on a machine that has nothing else to do: `cargo test --release --lib -- --ignored --nocapture how_long`.
-#[tokio::test]
-#[ignore = "measures; a time is no verdict"]
-async fn how_long_known_and_unknown_users_take() {
+/// The store as the server has it.
+struct Stored(Store);
+
+impl ScramCredentials for Stored {
+    fn find(
+        &self,
+        user: &str,
+        mechanism: ScramMechanism,
+    ) -> BoxFuture<'static, Result<Option<ScramCredential>, Outage>> {
+        let (store, user) = (self.0.clone(), user.to_owned());
+        Box::pin(async move { Ok(store.scram(&user, mechanism).await.unwrap()) })
+    }
+
+    fn unknown_user_key(&self) -> Secret {
+        self.0.unknown_user_key().clone()
+    }
+}
+
+/// What a step takes for users that exist and for others, in nanoseconds, and Welch's t of the two; the slowest hundredth left out.
+fn compare(what: &str, mut samples: [Vec<f64>; 2]) {
+    let [(a, va), (b, vb)] = samples.each_mut().map(|all| {
+        all.sort_by(f64::total_cmp);
+        all.truncate(all.len() * 99 / 100);
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (all.len() - 1) as f64;
+        (mean, variance / all.len() as f64)
+    });
+    println!("{what}: known {a:.0} ns, unknown {b:.0} ns, t = {:.2}", (a - b) / (va + vb).sqrt());
+}
+
+/// Both steps of an exchange that fails, by turns for the one and the other name of each pair.
+async fn measure(what: &str, store: &Store, pairs: &[[String; 2]]) {
     let mechanism = ScramMechanism::Sha256;
-    let built = build(mechanism, Kept::new(), &[]);
+    let config = config(mechanism, &[]);
+    let shared = Shared { scram: Some(Arc::new(Stored(store.clone()))), ..Shared::default() };
+    let input = FactoryInput { config: &config, listener: &listener(), shared: &shared };
+    let built = factory(mechanism, &input).expect("mechanism");
     let proof = STANDARD.encode([7; 32]);
     let mut samples = [[const { Vec::new() }; 2], [const { Vec::new() }; 2]];
     for n in 0..200_000 {
-        let user = ["alice", "nobod"][n % 2];
-        let first = Bytes::from(format!("n,,n={user},r=fyko"));
+        // Not always the same one first: what the first one loads, the second finds.
+        let which = (n + n / (2 * pairs.len())) % 2;
+        let first = Bytes::from(format!("n,,n={},r=fyko", pairs[n / 2 % pairs.len()][which]));
         let exchange = begin(&*built);
         let at = std::time::Instant::now();
         let Ok(Step::Challenge { token, next }) = exchange.step(first).await else { panic!("no challenge") };
-        samples[0][n % 2].push(at.elapsed().as_nanos() as f64);
+        samples[0][which].push(at.elapsed().as_nanos() as f64);
         let text = String::from_utf8(token.to_vec()).unwrap();
         let last = Bytes::from(format!("c=biws,{},p={proof}", text.split(',').next().unwrap()));
         let at = std::time::Instant::now();
         assert!(next.step(last).await.is_err());
-        samples[1][n % 2].push(at.elapsed().as_nanos() as f64);
+        samples[1][which].push(at.elapsed().as_nanos() as f64);
     }
-    for (round, [known, unknown]) in samples.iter_mut().enumerate() {
-        let stats = |all: &mut Vec<f64>| {
-            all.sort_by(f64::total_cmp);
-            all.truncate(all.len() * 99 / 100);
-            let mean = all.iter().sum::<f64>() / all.len() as f64;
-            let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (all.len() - 1) as f64;
-            (mean, variance / all.len() as f64)
-        };
-        let ((a, va), (b, vb)) = (stats(known), stats(unknown));
-        println!("round {}: known {a:.0} ns, unknown {b:.0} ns, t = {:.2}", round + 1, (a - b) / (va + vb).sqrt());
+    let [first, second] = samples;
+    compare(&format!("{what}, round 1"), first);
+    compare(&format!("{what}, round 2"), second);
+}
+
+/// SEC-22 without a network. Run it alone, on a machine that has nothing else to do:
+/// `cargo test --release --lib -- --ignored --nocapture how_long`.
+#[tokio::test]
+#[ignore = "measures; a time is no verdict"]
+async fn how_long_known_and_unknown_users_take() {
+    let mechanism = ScramMechanism::Sha256;
+    let directory = std::env::temp_dir().join(format!("doorkeeper-scram-{}", std::process::id()));
+    let credential = ScramCredential::from_password(mechanism, b"secret", SALT, 4096).unwrap();
+    let pair = |n: usize| [format!("user{n:06}a"), format!("user{n:06}b")];
+    let keep = |store: &Store, users: std::ops::Range<usize>| {
+        let credential = credential.clone();
+        let set = move |n| Change::SetScram { user: pair(n)[0].clone(), mechanism, credential: credential.clone() };
+        let changes: Vec<_> = users.map(set).collect();
+        let store = store.clone();
+        async move { store.edit(move |_| Ok((changes, ()))).await.unwrap() }
+    };
+    let few: Vec<_> = (0..100).map(|n| pair(n * 97)).collect();
+    let one = [pair(485)];
+    let store = Store::open(&directory).unwrap();
+    for n in 0..10 {
+        keep(&store, n * 1000..(n + 1) * 1000).await;
     }
+    measure("just written", &store, &few).await;
+    measure("just written, one name", &store, &one).await;
+    store.close().await;
+    drop(store);
+    let store = Store::open(&directory).unwrap();
+    measure("opened again", &store, &few).await;
+    measure("opened again, one name", &store, &one).await;
+    keep(&store, 485..486).await;
+    measure("one of them changed", &store, &one).await;
+    store.close().await;
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// SEC-59 at the proof: a guesser who is held back hears what a wrong proof hears, whatever the proof, and the challenge before it
+/// is as ever.
+#[tokio::test]
+async fn guesses_are_limited_and_the_rightful_user_gets_in() {
+    let mechanism = ScramMechanism::Sha256;
+    let guesses = Arc::new(Guesses::new(0, 5));
+    let shared = Shared { scram: Some(Arc::new(Kept::new())), guesses: guesses.clone(), ..Shared::default() };
+    let config = config(mechanism, &[]);
+    let built = factory(mechanism, &FactoryInput { config: &config, listener: &listener(), shared: &shared }).unwrap();
+    let mut wrong = Vec::new();
+    for n in 0..20 {
+        wrong.push(log_in(&*built, mechanism, "alice", &format!("guess {n}"), "").await);
+    }
+    wrong.push(log_in(&*built, mechanism, "alice", "alice-secret", "").await);
+    assert_eq!(guesses.held_back(crate::sasl::GuessLimit::Account), 16);
+    assert!(wrong.iter().all(|login| login.end.is_err() && *login == wrong[0]), "{wrong:?}");
+    let elsewhere = guesses.by([198, 51, 100, 1].into(), "alice");
+    elsewhere.admit(Instant::now()).expect("admitted").succeeded(Instant::now());
+    // The other mechanism is no way around it.
+    let other = ScramMechanism::Sha512;
+    let built = factory(other, &FactoryInput { config: &config, listener: &listener(), shared: &shared }).unwrap();
+    assert!(log_in(&*built, other, "alice", "alice-secret", "").await.end.is_err());
+    assert!(log_in(&*built, other, "carol", "carol-secret", "").await.end.is_ok());
+    // A message that is no proof is no guess.
+    for _ in 0..10 {
+        let first = begin(&*built).step("n,,n=carol,r=x".into()).await;
+        let Ok(Step::Challenge { next, .. }) = first else { panic!("no challenge") };
+        assert!(matches!(next.step("c=biws".into()).await, Err(AuthnError::Malformed(_))));
+    }
+    assert!(log_in(&*built, other, "carol", "carol-secret", "").await.end.is_ok());
 }

@@ -193,6 +193,7 @@ listener.name.sasl_plaintext.node.id.ranges=0-1
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\";
 store.dir=@/store
+sasl.scram.unknown.user.key=the same for each of two stores, so that they look alike
 worker.threads=1
 ";
 const TLS: &str = "listeners=SSL://127.0.0.1:0

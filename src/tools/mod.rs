@@ -1,4 +1,5 @@
-//! The command line tools: those of Kafka's that doorkeeper has its own of, with the same flags, output and exit codes.
+//! The command line tools: those of Kafka's that doorkeeper has its own of, with the same flags, output and exit codes, and what looks
+//! after a store.
 
 mod add_scram;
 mod bulk;

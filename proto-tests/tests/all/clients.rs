@@ -54,7 +54,7 @@ pub fn run(
 }
 
 /// Builds or installs the client (once; kept in the cache) and gives its command.
-fn prepare(language: &str) -> Result<String> {
+pub fn prepare(language: &str) -> Result<String> {
     progress(format!("the {language} client: looking whether it is built"));
     let mut command = process::command(scratch::checkout().join("proto-tests/clients/prepare.sh"));
     command.arg(language);

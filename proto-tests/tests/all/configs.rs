@@ -90,7 +90,10 @@ fn compare(lines: &[Vec<String>], want: &[Output]) -> Result<()> {
 fn settled(users: &[&str], mechanisms: &[usize]) -> Result<()> {
     Target::Kafka.settled("the broker to know the users", || {
         let reply = Target::Kafka.admin()?.call(0, &describe_scram(Some(users)))?;
-        let seen: Vec<usize> = reply.results.iter().map(|r| r.credential_infos.len()).collect();
+        let of = |user: &&str| {
+            reply.results.iter().find(|r| r.user.as_str() == *user).map_or(0, |r| r.credential_infos.len())
+        };
+        let seen: Vec<usize> = users.iter().map(of).collect();
         check_eq!(seen, mechanisms, "mechanisms of {users:?}");
         Ok(())
     })
@@ -131,13 +134,17 @@ fn set_quotas(entities: &[(&[(&str, Option<&str>)], f64)]) -> Result<()> {
             .iter()
             .map(|(kind, name)| EntityData::default().with_entity_type(text(kind)).with_entity_name(name.map(text)))
             .collect();
-        let rates = ["producer_byte_rate", "consumer_byte_rate", "controller_mutation_rate", "request_percentage"];
-        let ops = rates
+        // Rates of bytes are whole numbers.
+        let (whole, part) = (value.trunc(), value / 7.0);
+        let quotas = [
+            ("producer_byte_rate", whole),
+            ("consumer_byte_rate", whole + 1.0),
+            ("controller_mutation_rate", part),
+            ("request_percentage", part / 7.0),
+        ];
+        let ops = quotas
             .iter()
-            .enumerate()
-            .map(|(n, rate)| {
-                OpData::default().with_key(text(rate)).with_value(value / 7f64.powi(n as i32)).with_remove(false)
-            })
+            .map(|(key, value)| OpData::default().with_key(text(key)).with_value(*value).with_remove(false))
             .collect();
         EntryData::default().with_entity(entity).with_ops(ops)
     };

@@ -7,18 +7,23 @@ use super::Passwords;
 use crate::sasl::guesses::Guesser;
 use crate::sasl::mechanism::Outage;
 use crate::sasl::shared::ScramCredentials;
-use crate::scram::{MIN_ITERATIONS, ScramCredential, ScramMechanism};
+use crate::scram::{ScramCredential, ScramMechanism, UnknownUsers};
 
 /// Checks passwords against SCRAM credentials.
 #[derive(Clone)]
 pub(in crate::sasl) struct StoredUsers {
     credentials: Arc<dyn ScramCredentials>,
+    unknown: UnknownUsers,
     passwords: Arc<Passwords>,
 }
 
 impl StoredUsers {
-    pub(in crate::sasl) fn new(credentials: Arc<dyn ScramCredentials>, passwords: Arc<Passwords>) -> Self {
-        Self { credentials, passwords }
+    pub(in crate::sasl) fn new(
+        credentials: Arc<dyn ScramCredentials>,
+        unknown: UnknownUsers,
+        passwords: Arc<Passwords>,
+    ) -> Self {
+        Self { credentials, unknown, passwords }
     }
 
     /// Whether it is the user's password, by the credential of SCRAM-SHA-256, or else of SCRAM-SHA-512. A user that does not exist
@@ -37,7 +42,7 @@ impl StoredUsers {
     /// Takes the time of a check, whose outcome is of no interest: the password is known to be wrong and counted as such.
     pub(in crate::sasl) async fn take_as_long(&self, peer: IpAddr, user: &str, password: &[u8]) -> Result<(), Outage> {
         self.find(user).await?;
-        let phantom = (ScramMechanism::Sha256, self.phantom(user)?);
+        let phantom = (ScramMechanism::Sha256, self.phantom(user));
         self.passwords.is_of(peer, Guesser::nobody(), user, phantom, password).await.map(drop)
     }
 
@@ -45,22 +50,14 @@ impl StoredUsers {
     pub(super) async fn find(&self, user: &str) -> Result<(ScramMechanism, ScramCredential), Outage> {
         let sha_256 = self.credentials.find(user, ScramMechanism::Sha256).await?;
         let sha_512 = self.credentials.find(user, ScramMechanism::Sha512).await?;
-        let phantom = self.phantom(user)?;
+        let phantom = self.phantom(user);
         let sha_256 = sha_256.map(|found| (ScramMechanism::Sha256, found));
         let sha_512 = sha_512.map(|found| (ScramMechanism::Sha512, found));
         Ok(sha_256.or(sha_512).unwrap_or((ScramMechanism::Sha256, phantom)))
     }
 
-    /// A credential that no password fits, of the user that nobody is. It is the same each time.
-    fn phantom(&self, user: &str) -> Result<ScramCredential, Outage> {
-        let key = self.credentials.unknown_user_key();
-        let part = |label: &[u8]| {
-            ScramMechanism::Sha256.hmac(key.expose(), &[b"PLAIN ", label, b" ", user.as_bytes()].concat())
-        };
-        let (salt, stored, server) = (part(b"salt"), part(b"stored key"), part(b"server key"));
-        // As long as Kafka's tools make it.
-        let salt = &salt.as_ref()[..26];
-        ScramCredential::from_keys(ScramMechanism::Sha256, salt, stored.as_ref(), server.as_ref(), MIN_ITERATIONS)
-            .map_err(|_| Outage("the key for unknown users"))
+    /// A credential that no password fits. The same each time, and the same that SCRAM shows.
+    fn phantom(&self, user: &str) -> ScramCredential {
+        self.unknown.credential(ScramMechanism::Sha256, user)
     }
 }

@@ -2,6 +2,7 @@
 //! the judge, and at a doorkeeper before that broker which is set alike.
 
 mod admin;
+mod backend;
 mod clients;
 mod configs;
 mod errors;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         clients::trials(),
         configs::trials(),
         admin::trials(),
+        backend::trials(),
         errors::trials(),
         rights::trials(),
         hostile::trials(),
@@ -57,8 +59,15 @@ pub fn stop() {
 /// What a doorkeeper of these trials is started with.
 pub fn spec() -> Result<Spec> {
     let mut spec = Spec::new(&judge()?.sasl.to_string())?;
-    let store = scratch::dir(&format!("store-{}", spec.number()));
-    spec.tls_backend("SASL_PLAINTEXT", false)?
+    // Doorkeeper makes it, for itself alone.
+    let store = scratch::dir("stores").join(spec.number().to_string());
+    let login = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{}\" password=\"{}\";",
+        ADMIN.0, ADMIN.1
+    );
+    spec.set("backend.security.protocol", "SASL_PLAINTEXT")
+        .set("backend.sasl.mechanism", "PLAIN")
+        .set("backend.sasl.jaas.config", &login)
         .with_plaintext()
         .tls_listener("SASL_SSL", "SASL_SSL")?
         .set("sasl.enabled.mechanisms", MECHANISMS)
