@@ -157,3 +157,49 @@ pub(super) fn scram_credential(mechanism: ScramMechanism, value: &[u8]) -> Resul
     ScramCredential::from_keys(mechanism, salt, stored_key, server_key, u32::from_be_bytes(*iterations))
         .map_err(|_| Unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_record_is_read_as_it_was_written_and_keys_are_in_the_order_of_the_names(
+            one in any::<String>(), other in any::<String>(), salt in prop::collection::vec(any::<u8>(), 1..1024), is_long: bool,
+        ) {
+            let mechanism = ScramMechanism::ALL[usize::from(is_long)];
+            let key = vec![7; mechanism.hash_len()];
+            let credential = ScramCredential::from_keys(mechanism, &salt, &key, &key, 4096).unwrap();
+            let record = Change::SetScram { user: one.clone(), mechanism, credential }.record();
+            let read = Change::from_record(&record.key, record.value.as_deref()).unwrap();
+            prop_assert_eq!(read.user(), &one);
+            prop_assert!(read.record() == record);
+            let removal = Change::from_record(&record.key, None).unwrap();
+            let removed = removal.record() == Record { key: record.key.clone(), value: None };
+            prop_assert!(removed);
+            let [first, second] = [&one, &other].map(|name| scram_key(name, mechanism));
+            prop_assert_eq!(first.cmp(&second), one.as_bytes().cmp(other.as_bytes()));
+            // A byte less or more is no record.
+            let value = record.value.unwrap();
+            prop_assert!(Change::from_record(&record.key, Some(&value[1..])).is_err());
+            prop_assert!(Change::from_record(&record.key, Some(&value[..value.len() - 1])).is_err());
+            prop_assert!(Change::from_record(&record.key, Some(&[&value[..], &[0]].concat())).is_err());
+        }
+
+        #[test]
+        fn whatever_stands_there_is_a_record_or_not(
+            key in prop::collection::vec(prop_oneof![Just(0), Just(1), Just(0xff), any::<u8>()], 0..20),
+            value in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            if let Ok(change) = Change::from_record(&key, None) {
+                prop_assert_eq!(change.record().key, &key[..]);
+            }
+            let with_version = [&[SCRAM_VERSION][..], &value].concat();
+            if let Ok(change) = Change::from_record(&scram_key("alice", ScramMechanism::Sha256), Some(&with_version)) {
+                prop_assert_eq!(change.record().value, Some(with_version));
+            }
+        }
+    }
+}

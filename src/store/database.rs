@@ -223,8 +223,8 @@ impl Database {
                 return Ok(Err(error));
             }
         }
-        let rest = hidden.filter_map(|(key, value)| Some((key, value.as_ref()?)));
-        Ok(rest.map(|(key, value)| each(key, value)).collect())
+        let mut rest = hidden.filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        Ok(rest.try_for_each(|(key, value)| each(key, value)))
     }
 
     /// Whether background work has failed; RocksDB then takes no more changes.

@@ -123,7 +123,7 @@ pub(super) const WRITERS: u32 = 6;
 
 /// The state of a writer's pair after its change `n`: removed each third time.
 pub(super) fn after(n: u32) -> Option<u32> {
-    (n % 3 != 0).then_some(4096 + n)
+    (!n.is_multiple_of(3)).then_some(4096 + n)
 }
 
 pub(super) fn pair(writer: u32) -> [String; 2] {
