@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# prepare.sh go|node|python: builds or installs the pinned client of that language outside the checkout, once.
+# prepare.sh go|node|python|pure: builds or installs the pinned client of that language outside the checkout, once.
 #
 # Progress goes to stderr. The only line on stdout is the command that runs the client, up to its arguments:
 #   BOOTSTRAP USER PASSWORD TOPIC GROUP
@@ -31,9 +31,11 @@ build_node() {
 build_python() {
     need python3 python3-venv
     python3 -m venv "$1/venv" >&2
-    "$1/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$here/python/requirements.txt" >&2
-    cp "$here/python/client.py" "$1/"
+    "$1/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: -r "$here/$language/requirements.txt" >&2
+    cp "$here/$language/client.py" "$1/"
 }
+
+build_pure() { build_python "$1"; }
 
 mkdir -p "${home%/*}"
 # Two callers at once: the second waits for the first and then finds the work done.
@@ -49,5 +51,5 @@ fi
 case $language in
 go) echo "$home/client" ;;
 node) echo "node $home/client.js" ;;
-python) echo "$home/venv/bin/python $home/client.py" ;;
+python | pure) echo "$home/venv/bin/python $home/client.py" ;;
 esac

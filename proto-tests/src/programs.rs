@@ -147,6 +147,32 @@ pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
     compile_at(&cluster.home)
 }
 
+/// A program of `java/`, to its end, with variables of its environment. Gives what it says.
+pub fn java_with(
+    home: &Path,
+    program: &str,
+    args: &[&str],
+    environment: &[(&str, &str)],
+    limit: Duration,
+) -> Result<String> {
+    let mut command = process::command("java");
+    command
+        .args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Xshare:auto",
+            "-Xmx256m",
+            "-Dfile.encoding=UTF-8",
+            "-cp",
+        ])
+        .arg(format!("{}:{}/libs/*", compile_at(home)?.display(), home.display()))
+        .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", home.display()))
+        .arg(program)
+        .args(args)
+        .envs(environment.iter().copied());
+    process::run(program, command, "", limit)?.ok().context(program)
+}
+
 fn compile_at(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES

@@ -19,6 +19,7 @@ mod workers;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::api_table;
 use crate::sasl::gate::MAX_DELAYED_FAILURES;
 use crate::sasl::{FailureDelays, Registry, RegistryError, Shared};
-use crate::store::OpenError;
+use crate::store::{OpenError, Store};
 use crate::tls::{ClientTls, TlsError};
 
 use listeners::{Bound, Common, Running, limit_of};
@@ -64,6 +65,9 @@ pub enum StartError {
     Io(#[from] io::Error),
 }
 
+/// How long the end waits for the store's files to be closed: a disk that hangs must not keep the process.
+const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -85,14 +89,25 @@ pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<E
         let mut server = Server::start(loaded, registry).await?;
         serve(&mut server, &mut signals, &source, registry).await;
         tracing::info!("stopping: no new connections; what is in flight is finished");
-        tokio::select! {
-            () = server.stop() => Ok(Ended::Stopped),
+        let store = server.store.clone();
+        let ended = tokio::select! {
+            () = server.stop() => Ended::Stopped,
             () = signals.stop() => {
                 tracing::warn!("stopped at once by a second signal");
-                Ok(Ended::Killed)
+                Ended::Killed
             }
-        }
+        };
+        close(store).await;
+        Ok(ended)
     })
+}
+
+/// Closes the store, so that no thread of RocksDB is at work while the process ends and its statics go.
+async fn close(store: Option<Store>) {
+    let Some(store) = store else { return };
+    if tokio::time::timeout(STORE_CLOSE_TIMEOUT, store.close()).await.is_err() {
+        tracing::warn!("the store does not close; nothing that was acknowledged is lost");
+    }
 }
 
 /// Does what signals ask until one asks to stop.
@@ -136,6 +151,7 @@ struct Server {
     listeners: Vec<Running>,
     failure_delays: Arc<FailureDelays>,
     administration: Arc<Administration>,
+    store: Option<Store>,
     /// What the mechanisms of all listeners share.
     shared: Shared,
     without_port: Arc<BrokersWithoutPort>,
@@ -158,7 +174,7 @@ impl Server {
         if let Some(store) = store.clone() {
             metrics.watch_store(move || store.status());
         }
-        let administration = Arc::new(Administration::new(store, config.administrators.clone()));
+        let administration = Arc::new(Administration::new(store.clone(), config.administrators.clone()));
         let parts = parts::build(config, registry, &shared, &administration, &failure_delays).await?;
         parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let bound: Vec<Bound> =
@@ -206,6 +222,7 @@ impl Server {
             listeners,
             failure_delays,
             administration,
+            store,
             shared,
             without_port,
             connections,

@@ -43,7 +43,7 @@ impl Problem {
             )),
             Self::Newer(format) => place.error(format_args!(
                 "a later release has written this store (format {format}; this release knows formats up to {}). Start that release, or bring \
-                 back a backup of this one's",
+                 back a backup that this one can read: `doorkeeper store restore`",
                 super::upgrade::NEWEST
             )),
             Self::Unknown(what) => place.error(what),

@@ -1,6 +1,6 @@
 // A client in pure Go (franz-go): produces, consumes in a group, and says what a wrong password gives.
 // Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say how it
-// connects.
+// connects. With the arguments logins FILE: see logins.go.
 package main
 
 import (
@@ -20,6 +20,13 @@ import (
 const records = 200
 
 func main() {
+	if os.Args[1] == "logins" {
+		if err := logins(os.Args[2]); err != nil {
+			fmt.Println("failed:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
 		fmt.Println("failed:", err)
 		os.Exit(1)

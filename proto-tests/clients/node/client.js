@@ -1,6 +1,6 @@
 // A client in pure JavaScript (kafkajs): produces, consumes in a group, and says what a wrong password gives.
 // Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say how it
-// connects.
+// connects. With the arguments logins FILE: see logins().
 const fs = require('fs')
 const { ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 
@@ -62,7 +62,40 @@ async function main() {
   )
 }
 
-main().then(() => process.exit(0), e => {
+// Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a record with
+// that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY".
+async function logins(file) {
+  const rows = fs.readFileSync(file, 'utf8').trimEnd().split('\n').map(line => line.split('\t'))
+  const said = await Promise.all(rows.map(row => login(...row).then(() => `${row[0]} ok`, e => `${row[0]} refused: ${e.message}`)))
+  console.log(said.join('\n'))
+}
+
+async function login(key, protocol, broker, mechanism, username, password, topic) {
+  const kafka = new Kafka({
+    clientId: key,
+    brokers: [broker],
+    sasl: { mechanism: mechanism.toLowerCase(), username, password },
+    ssl: protocol === 'SASL_SSL' && { ca: [read('CLIENT_CA')] },
+    logLevel: logLevel.NOTHING,
+    retry: { retries: 5 },
+  })
+  const producer = kafka.producer()
+  await producer.connect()
+  await producer.send({ topic, messages: [{ key, value: 'v', partition: 0 }], acks: -1 })
+  await producer.disconnect()
+  // It reads in groups only.
+  const consumer = kafka.consumer({ groupId: `${topic}-${key}`, maxWaitTimeInMs: 200 })
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await new Promise((resolve, reject) => {
+    consumer.on(consumer.events.CRASH, e => e.payload.restart || reject(e.payload.error))
+    consumer.run({ eachMessage: async ({ message }) => message.key.toString() === key && resolve() })
+  })
+  await consumer.disconnect()
+}
+
+const work = bootstrap === 'logins' ? logins(user) : main()
+work.then(() => process.exit(0), e => {
   console.log('failed:', e)
   process.exit(1)
 })

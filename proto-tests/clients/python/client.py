@@ -1,10 +1,11 @@
 """librdkafka (through confluent-kafka): produces, consumes in a group, commits in a transaction, and says what a wrong password
 gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say
-how it connects."""
+how it connects. With the arguments logins FILE: see logins()."""
 
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -12,7 +13,6 @@ from confluent_kafka.admin import AdminClient
 RECORDS = 200
 FILES = {"ssl.ca.location": "CLIENT_CA", "ssl.certificate.location": "CLIENT_CERT", "ssl.key.location": "CLIENT_KEY"}
 protocol = os.environ.get("CLIENT_PROTOCOL", "SASL_PLAINTEXT")
-bootstrap, user, password, topic, group = sys.argv[1:6]
 
 
 def config(**more):
@@ -22,10 +22,16 @@ def config(**more):
     }
     if protocol.startswith("SASL"):
         base |= {"sasl.mechanisms": "PLAIN", "sasl.username": user, "sasl.password": password}
+    base |= files()
+    return base | {key.replace("_", "."): value for key, value in more.items()}
+
+
+def files():
+    base = {}
     for key, name in FILES.items():
         if os.environ.get(name):
             base[key] = os.environ[name]
-    return base | {key.replace("_", "."): value for key, value in more.items()}
+    return base
 
 
 def produce():
@@ -71,7 +77,50 @@ def wrong_password():
     print("wrong password:", "; ".join(sorted({e.str() for e in said if e.code() == KafkaError._AUTHENTICATION})))
 
 
-produce()
-consume()
-if protocol.startswith("SASL"):
-    wrong_password()
+def logins(path):
+    """Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a record
+    with that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY"."""
+    with open(path, encoding="utf-8") as lines:
+        rows = [line.rstrip("\n").split("\t") for line in lines]
+    with ThreadPoolExecutor(4) as pool:
+        for line in pool.map(lambda row: login(*row), rows):
+            print(line)
+
+
+def login(key, protocol, at, mechanism, user, password, topic):
+    said = []
+
+    def failed(error):
+        if error.code() == KafkaError._AUTHENTICATION:
+            said.append(error.str())
+
+    base = files() | {"bootstrap.servers": at, "security.protocol": protocol, "sasl.mechanisms": mechanism, "error_cb": failed}
+    base |= {"sasl.username": user, "sasl.password": password, "message.timeout.ms": 60000}
+    producer = Producer(base)
+    acknowledged = []
+    producer.produce(topic, key=key, value="v", on_delivery=lambda error, message: acknowledged.append(error))
+    end = time.monotonic() + 60
+    while not said and not acknowledged and time.monotonic() < end:
+        producer.poll(0.1)
+    if said or acknowledged != [None]:
+        producer.purge()
+        producer.flush(5)
+        return f"{key} refused: {said or acknowledged}"
+    consumer = Consumer(base | {"group.id": "unused", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    while time.monotonic() < end:
+        message = consumer.poll(0.5)
+        if message is not None and not message.error() and message.key().decode() == key:
+            consumer.close()
+            return f"{key} ok"
+    return f"{key} not read: {said}"
+
+
+if sys.argv[1] == "logins":
+    logins(sys.argv[2])
+else:
+    bootstrap, user, password, topic, group = sys.argv[1:6]
+    produce()
+    consume()
+    if protocol.startswith("SASL"):
+        wrong_password()

@@ -83,8 +83,9 @@ fn name(mechanism: Mechanism, kind: Kind, n: usize) -> String {
     match (kind, mechanism) {
         (Kind::Known, _) => known(n),
         (Kind::Unknown, _) => format!("user-nobody--{n:04}"),
-        (_, Mechanism::Scram(Hash::Sha256)) => only(Hash::Sha512, n),
-        (_, _) => only(Hash::Sha256, n),
+        (_, Mechanism::Scram(Hash::Sha512)) => only(Hash::Sha256, n),
+        // PLAIN looks for SCRAM-SHA-256 first.
+        (_, _) => only(Hash::Sha512, n),
     }
 }
 

@@ -22,13 +22,16 @@ use proto_tests::{Result, check_eq, progress, scratch};
 use login::{Attempt, Mechanism};
 
 const USAGE: &str = "usage: timing --samples N --work DIR [--only NAME,...] [--set KEY=VALUE]...
-Measures the doorkeeper of DOORKEEPER_BIN. Names: plain, scram-sha-256, scram-sha-512; plain-store, which takes --set with the keys
-that make PLAIN ask the store. N logins of each kind; 100000 is what counts.";
+Measures the doorkeeper of DOORKEEPER_BIN, by default the newest in target. Names: plain, plain-store, scram-sha-256,
+scram-sha-512. --set goes into its configuration. N logins of each kind; 100000 is what counts.";
 
 /// Users of each kind, taken in turn at random.
 const USERS: usize = 64;
 /// Share of the pooled times of a step that is kept, the fastest: what is behind it is the machine's.
 const KEPT: f64 = 0.99;
+
+/// The listener at which PLAIN knows the users of the store, and no others.
+const STORED: &str = "STORED";
 
 struct Plan {
     samples: usize,
@@ -84,12 +87,7 @@ fn run(plan: &Plan) -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     for mechanism in Mechanism::ALL {
-        let wanted = match plan.only.is_empty() {
-            // Without its keys PLAIN knows nothing of the store.
-            true => mechanism != Mechanism::PlainOfStore,
-            false => plan.only.iter().any(|name| name == mechanism.name()),
-        };
-        if wanted {
+        if plan.only.is_empty() || plan.only.iter().any(|name| name == mechanism.name()) {
             measure(mechanism, plan.samples, &front, &mut random)?;
         }
     }
@@ -112,11 +110,16 @@ fn start(plan: &Plan) -> Result<Front> {
         .set(&format!("{listener}.plain.sasl.jaas.config"), &jaas)
         .set("super.users", "User:alice")
         .set("connection.failed.authentication.delay.ms", "0")
+        .set("sasl.failed.logins.per.minute.per.address", "0")
+        .set("sasl.failed.logins.per.minute.per.account", "0")
         .set("store.dir", &store.display().to_string());
     for mechanism in ["scram-sha-256", "scram-sha-512"] {
         let module = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
         spec.set(&format!("{listener}.{mechanism}.sasl.jaas.config"), module);
     }
+    spec.listener(STORED, "SASL_PLAINTEXT")
+        .set("listener.name.stored.sasl.enabled.mechanisms", "PLAIN")
+        .set("listener.name.stored.sasl.plain.credentials", "scram");
     for (key, value) in &plan.set {
         spec.set(key, value);
     }
@@ -148,16 +151,17 @@ fn measure(mechanism: Mechanism, samples: usize, front: &Front, random: &mut Ran
         kinds.iter().map(|kind| (0..USERS).map(|n| Attempt::new(mechanism, *kind, n)).collect()).collect();
     // By kind and step.
     let mut times = vec![vec![Vec::with_capacity(samples); mechanism.steps().len()]; kinds.len()];
+    let at = if mechanism == Mechanism::PlainOfStore { front.at(STORED) } else { front.sasl() };
     // The first ones bring what is read once.
     for attempt in attempts.iter().flatten() {
-        attempt.run(front.sasl())?;
+        attempt.run(at)?;
     }
     let mut left = vec![samples; kinds.len()];
     let mut open: Vec<usize> = (0..kinds.len()).collect();
     let mut said = std::time::Instant::now();
     while !open.is_empty() {
         let kind = *random.pick(&open);
-        for (step, time) in random.pick(&attempts[kind]).run(front.sasl())?.into_iter().enumerate() {
+        for (step, time) in random.pick(&attempts[kind]).run(at)?.into_iter().enumerate() {
             times[kind][step].push(time.as_secs_f64() * 1e6);
         }
         left[kind] -= 1;

@@ -59,8 +59,15 @@ pub fn stop() {
 /// What a doorkeeper of these trials is started with.
 pub fn spec() -> Result<Spec> {
     let mut spec = Spec::new(&judge()?.sasl.to_string())?;
+    // Doorkeeper makes it, for itself alone.
     let store = scratch::dir("stores").join(spec.number().to_string());
-    spec.tls_backend("SASL_PLAINTEXT", false)?
+    let login = format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{}\" password=\"{}\";",
+        ADMIN.0, ADMIN.1
+    );
+    spec.set("backend.security.protocol", "SASL_PLAINTEXT")
+        .set("backend.sasl.mechanism", "PLAIN")
+        .set("backend.sasl.jaas.config", &login)
         .with_plaintext()
         .tls_listener("SASL_SSL", "SASL_SSL")?
         .set("sasl.enabled.mechanisms", MECHANISMS)

@@ -65,9 +65,14 @@ fn others() -> Result<()> {
         ];
         for request in alterations {
             let (straight, through) = (kafka.call(0, &request)?, front.call(0, &request)?);
-            let words =
-                straight.results.iter().all(|r| r.error_code == 31 && r.error_message.as_deref() == Some(REFUSED));
-            check!(words, "{who} at kafka: {straight:?}");
+            let mut straight = straight;
+            for result in &mut straight.results {
+                // The controller's own request, printed, which is nobody's business outside of it.
+                let said = result.error_message.take().unwrap_or_default();
+                let inside = said.starts_with("Request Request(") && said.ends_with(") needs ALTER permission.");
+                check!(result.error_code == 31 && inside, "{who} at kafka: {} {said:?}", result.error_code);
+                result.error_message = Some(proto_tests::wire::requests::text(REFUSED));
+            }
             // In the order of the names, both.
             check_eq!(through, straight, "{who} asks for {request:?}");
         }

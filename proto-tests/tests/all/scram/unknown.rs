@@ -47,10 +47,20 @@ fn same() -> Result<()> {
         Target::Front.give(&half, other, "secret")?;
         let (real, last) = watch(&mut Target::Front.open()?, hash, &known)?;
         check_eq!(last, bytes::refused(58, &refusal(hash)), "a wrong password");
-        for user in [half.as_str(), "nobody", "nobody-else", "alice", "front", "n\u{f6}body", "a,b=c"] {
-            let (round, bytes) = watch(&mut Target::Front.open()?, hash, user)?;
+        let others = [half.as_str(), "nobody", "nobody-else", "alice", "front", "n\u{f6}body", "a,b=c"];
+        // At once: each waits for the delay of a refusal.
+        let seen: Vec<Result<(Round, Vec<u8>)>> = std::thread::scope(|scope| {
+            let looks = others.map(|user| scope.spawn(move || watch(&mut Target::Front.open()?, hash, user)));
+            looks.into_iter().map(|look| look.join().expect("a look does not panic")).collect()
+        });
+        for (user, seen) in others.into_iter().zip(seen) {
+            let (round, bytes) = seen?;
             check_eq!(bytes, last, "the last reply for {user:?}");
             check_eq!(round.iterations, real.iterations, "iterations for {user:?}");
+            // As Kafka's own tools draw it: a number of 130 bits in base 36.
+            let usual = round.salt.iter().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+                && (20..=26).contains(&round.salt.len());
+            check!(usual, "the salt for {user:?}: {:?}", String::from_utf8_lossy(&round.salt));
             // The client's nonces are of one length, so the server's are too.
             check_eq!(round.nonce.len(), real.nonce.len(), "length of the nonce for {user:?}");
         }

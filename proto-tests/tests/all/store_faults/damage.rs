@@ -72,7 +72,7 @@ fn prepare(spec: &Spec, store: &Path, random: &mut Random, what: &str) -> Result
         let (mut front, _) = start(spec)?;
         change(&mut ledger, &mut admin(&front)?, random, &names, 60)?;
         match how {
-            "stop" => stop(front)?,
+            "stop" => stop(&mut front)?,
             _ => front.process.stop(),
         }
         let dir = scratch::dir(&format!("copies-{}", what.replace(' ', "-"))).join(how);

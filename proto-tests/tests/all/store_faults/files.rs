@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
 fn second_process() -> Result<()> {
     let mut random = Random::seeded("second process");
     let (first_spec, store) = spec()?;
-    let (front, _) = start(&first_spec)?;
+    let (mut front, _) = start(&first_spec)?;
     let (mut ledger, names) = (Ledger::default(), users("user", 4));
     let mut conn = admin(&front)?;
     change(&mut ledger, &mut conn, &mut random, &names, 10)?;
@@ -40,7 +40,7 @@ fn second_process() -> Result<()> {
     }
     change(&mut ledger, &mut conn, &mut random, &names, 10)?;
     ledger.judge(front.sasl(), &mut conn, &mut random, usize::MAX)?;
-    stop(front)?;
+    stop(&mut front)?;
     // Now it may.
     second.set("store.dir", &store.display().to_string());
     let (front, _) = start(&second)?;
@@ -53,10 +53,10 @@ fn modes() -> Result<()> {
     let (spec, store) = spec()?;
     let (mut ledger, names) = (Ledger::default(), users("user", 6));
     for _ in 0..3 {
-        let (front, _) = start(&spec)?;
+        let (mut front, _) = start(&spec)?;
         change(&mut ledger, &mut admin(&front)?, &mut random, &names, 20)?;
         looked_at(&store)?;
-        stop(front)?;
+        stop(&mut front)?;
         looked_at(&store)?;
     }
     let all = files(&store)?;

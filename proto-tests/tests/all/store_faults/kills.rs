@@ -1,4 +1,5 @@
-//! kill -9 in a storm of changes: what was acknowledged is there after the next start, and of what was not, all or nothing.
+//! kill -9 and SIGTERM in a storm of changes: what was acknowledged is there after the next start, and of what was not, all or
+//! nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +14,17 @@ use super::{admin, spec, start, users};
 use crate::free;
 
 pub fn trials() -> Vec<Trial> {
-    vec![free("store_faults::killed_in_a_storm_of_changes", storm)]
+    vec![
+        free("store_faults::killed_in_a_storm_of_changes", || {
+            storm("kills", size_of_run("DOORKEEPER_KILLS", 25), |front| {
+                front.process.stop();
+                Ok(())
+            })
+        }),
+        free("store_faults::stopped_in_a_storm_of_changes", || {
+            storm("stops", size_of_run("DOORKEEPER_STOPS", 8), super::stop)
+        }),
+    ]
 }
 
 /// Connections that change credentials at the same time.
@@ -23,9 +34,12 @@ const USERS_OF_EACH: usize = 6;
 /// Logins after each start, beside those with what was open when the process was killed.
 const LOGINS: usize = 8;
 
-fn storm() -> Result<()> {
-    let (kills, crowd) = (size_of_run("DOORKEEPER_KILLS", 25), size_of_run("DOORKEEPER_STORE_USERS", 40));
-    let mut random = Random::seeded("killed in a storm of changes");
+/// Ends a server while it is told to change things.
+type End = fn(&mut Front) -> Result<()>;
+
+fn storm(what: &str, kills: usize, end: End) -> Result<()> {
+    let crowd = size_of_run("DOORKEEPER_STORE_USERS", 40);
+    let mut random = Random::seeded(&format!("{what} in a storm of changes"));
     let (spec, _store) = spec()?;
     let (mut front, _) = start(&spec)?;
     let mut others = load(&front, &mut random, crowd)?;
@@ -34,13 +48,14 @@ fn storm() -> Result<()> {
     let (mut total, mut restarts, mut idle) = (Verdict::default(), Vec::new(), 0);
     for n in 1..=kills {
         let before = acknowledged(&ledgers);
-        write_until_killed(&mut front, &mut ledgers, &users, &mut random)?;
+        write_until_ended(&mut front, end, &mut ledgers, &users, &mut random)
+            .map_err(|e| format!("{n} of {what}: {e}"))?;
         idle += usize::from(acknowledged(&ledgers) == before);
         let begin = Instant::now();
         front = start(&spec)?.0;
         let mut admin = admin(&front)?;
         restarts.push(begin.elapsed());
-        let judged = |error: String| format!("after kill {n}: {error}");
+        let judged = |error: String| format!("after {n} {what}: {error}");
         for ledger in &mut ledgers {
             let seen = ledger.judge(front.sasl(), &mut admin, &mut random, LOGINS / WRITERS).map_err(judged)?;
             total.logins += seen.logins;
@@ -51,7 +66,7 @@ fn storm() -> Result<()> {
             total.logins += others.log_in(front.sasl(), key).map_err(judged)?;
         }
         if n % 100 == 0 {
-            progress(format!("{n} kills"));
+            progress(format!("{n} {what}"));
         }
     }
     let changes = acknowledged(&ledgers);
@@ -59,8 +74,8 @@ fn storm() -> Result<()> {
     others.judge_all(&mut admin(&front)?)?;
     restarts.sort();
     progress(format!(
-        "{kills} kills with {crowd} users beside: {changes} requests acknowledged, of {} without an answer {} carried out; lost 0, torn 0, \
-         revived 0; {} logins; until an administrator was in: median {:?}, longest {:?}; kills without a change before {idle}",
+        "{kills} {what} with {crowd} users beside: {changes} requests acknowledged, of {} without an answer {} carried out; lost 0, torn 0, \
+         revived 0; {} logins; until an administrator was in: median {:?}, longest {:?}; {what} without a change before {idle}",
         total.carried_out + total.dropped,
         total.carried_out,
         total.logins,
@@ -68,7 +83,7 @@ fn storm() -> Result<()> {
         restarts[restarts.len() - 1],
     ));
     // A storm in which nothing is acknowledged shows nothing.
-    check_eq!(idle * 2 < kills, true, "{idle} of {kills} kills came before any change");
+    check_eq!(idle * 2 < kills, true, "{idle} of {kills} {what} came before any change");
     Ok(())
 }
 
@@ -88,22 +103,23 @@ fn load(front: &Front, random: &mut Random, count: usize) -> Result<Ledger> {
     Ok(ledger)
 }
 
-/// Has all writers change credentials, and kills the server at some moment.
-fn write_until_killed(
+/// Has all writers change credentials, and ends the server at some moment.
+fn write_until_ended(
     front: &mut Front,
+    end: End,
     ledgers: &mut [Ledger],
     users: &[Vec<String>],
     random: &mut Random,
 ) -> Result<()> {
     let at = front.sasl();
     let delay = Duration::from_micros(5_000 + random.below(120_000) as u64);
-    let killed = AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writers: Vec<_> = ledgers
             .iter_mut()
             .zip(users)
             .map(|(ledger, users)| {
-                let (mut random, killed) = (random.fork(), &killed);
+                let (mut random, over) = (random.fork(), &over);
                 let mut conn = super::Conn::login(at, "alice", "alice-secret");
                 scope.spawn(move || -> Result<()> {
                     let conn = conn.as_mut().map_err(|error| error.clone())?;
@@ -111,7 +127,7 @@ fn write_until_killed(
                         let changes = ledger.draw(&mut random, users);
                         match ledger.send(conn, changes)? {
                             Answer::Done => {}
-                            Answer::None if killed.load(Ordering::SeqCst) => return Ok(()),
+                            Answer::None if over.load(Ordering::SeqCst) => return Ok(()),
                             other => return Err(format!("a change was answered by {other:?}")),
                         }
                     }
@@ -119,9 +135,10 @@ fn write_until_killed(
             })
             .collect();
         std::thread::sleep(delay);
-        // Before the kill: a writer may see its connection break at once.
-        killed.store(true, Ordering::SeqCst);
-        front.process.stop();
-        writers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|_| Err("a writer panicked".into())))
+        // Before the end: a writer may see its connection break at once.
+        over.store(true, Ordering::SeqCst);
+        let ended = end(front);
+        writers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|_| Err("a writer panicked".into())))?;
+        ended
     })
 }

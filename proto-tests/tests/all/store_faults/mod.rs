@@ -42,6 +42,9 @@ fn spec() -> Result<(Spec, PathBuf)> {
     spec.set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512")
         .set("super.users", "User:alice")
         .set("connection.failed.authentication.delay.ms", "0")
+        // Guessing is what some of these trials look like.
+        .set("sasl.failed.logins.per.minute.per.address", "0")
+        .set("sasl.failed.logins.per.minute.per.account", "0")
         .set("store.dir", &store.display().to_string());
     for mechanism in ["scram-sha-256", "scram-sha-512"] {
         let module = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
@@ -90,9 +93,10 @@ fn start(spec: &Spec) -> Result<(Front, Duration)> {
 }
 
 /// A stop as one asks for it.
-fn stop(mut front: Front) -> Result<()> {
+fn stop(front: &mut Front) -> Result<()> {
     front.process.signal(Signal::TERM);
-    check_eq!(front.process.wait(PATIENCE)?.code(), Some(0), "exit code of a stop");
+    let status = front.process.wait(PATIENCE)?;
+    check_eq!(status.code(), Some(0), "{status} by a stop:\n{}", process::tail(&front.process.output()));
     Ok(())
 }
 

@@ -127,10 +127,10 @@ fn write_fails() -> Result<()> {
 fn read_fails() -> Result<()> {
     let mut random = Random::seeded("disk fails when read");
     let (spec, _store) = spec()?;
-    let (front, _) = start(&spec)?;
+    let (mut front, _) = start(&spec)?;
     let (mut ledger, names) = (Ledger::default(), users("user", 100));
     change(&mut ledger, &mut admin(&front)?, &mut random, &names, 200)?;
-    stop(front)?;
+    stop(&mut front)?;
     let (front, _) = start(&spec)?;
     let reads = "pread64,preadv,preadv2,io_uring_enter,readahead:error=EIO";
     let Some(faults) = Faults::at(&front, "read", reads)? else { return Ok(()) };

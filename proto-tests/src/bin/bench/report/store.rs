@@ -96,8 +96,7 @@ fn grouped(n: usize) -> String {
 /// How it is measured, in the document.
 pub const METHOD: &str = "- SCRAM logins: beside Kafka's own SASL_PLAINTEXT listener, after 24,000 logins of each mechanism that warm its JVM. 4,096 iterations,
   whose cost is the client's alone; the client derives its keys once and verifies the server's signature in each login.
-- Many users: two doorkeepers, each with a store of its own; a credential of SCRAM-SHA-256 for each user (of both mechanisms for the
-  few), created by AlterUserScramCredentials with 500 users in a request. Users to describe and to log in with are drawn from all of
+- Many users: two doorkeepers, each with a store of its own; a credential of SCRAM-SHA-256 for each user, created by AlterUserScramCredentials with 500 users in a request. Users to describe and to log in with are drawn from all of
   them. Describe is one connection, one request at a time; a quarter of the volume goes before, uncounted.
 - The start with many users is timed from the start of the process, which is looked at every 20 ms, to the end of the first login by
   SCRAM. Memory is Pss, of a process that has served that login and been idle for 2 s, less that of one without a store, the same way.

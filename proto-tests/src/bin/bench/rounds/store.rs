@@ -17,8 +17,9 @@ const WARM: usize = 24_000;
 /// How long a front is left alone before its memory is looked at.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Two doorkeepers with stores: one of few users and one of many.
+/// doorkeepers with stores: of a few users with both mechanisms, and of few and of many with SCRAM-SHA-256 alone.
 pub struct Stores {
+    both: StoreFront,
     few: StoreFront,
     many: StoreFront,
     /// CPU seconds of those that were restarted.
@@ -31,11 +32,11 @@ impl Stores {
             return Ok(None);
         }
         let start = |name| plan.places.start_store_front(kafka.plain, name);
-        Ok(Some(Self { few: start("few")?, many: start("many")?, gone: 0.0 }))
+        Ok(Some(Self { both: start("both")?, few: start("few")?, many: start("many")?, gone: 0.0 }))
     }
 
     pub fn cpu(&self) -> Res<f64> {
-        Ok(self.few.proc.cpu()? + self.many.proc.cpu()? + self.gone)
+        Ok(self.both.proc.cpu()? + self.few.proc.cpu()? + self.many.proc.cpu()? + self.gone)
     }
 }
 
@@ -47,7 +48,8 @@ impl Bench<'_> {
     /// Users, and a JVM that is warm.
     pub(super) fn prepare_stores(&mut self) -> Res<()> {
         let Some(stores) = &self.stores else { return Ok(()) };
-        scram::create_users(stores.few.addr, true, &Hash::BOTH, FEW)?;
+        scram::create_users(stores.both.addr, true, &Hash::BOTH, FEW)?;
+        scram::create_users(stores.few.addr, true, &[Hash::Sha256], FEW)?;
         if self.plan.wants("users") {
             let users = self.plan.users;
             eprintln!("bench: creating {users} users");
@@ -60,7 +62,7 @@ impl Bench<'_> {
             for hash in Hash::BOTH {
                 eprintln!("bench: {WARM} logins by {} to warm Kafka's JVM", hash.mechanism());
                 scram::log_in_repeatedly(self.kafka.sasl, hash, WARM)?;
-                scram::log_in_repeatedly(self.stores()?.few.addr, hash, WARM / 10)?;
+                scram::log_in_repeatedly(self.stores()?.both.addr, hash, WARM / 10)?;
             }
         }
         Ok(())
@@ -79,12 +81,12 @@ impl Bench<'_> {
 
     fn scram_logins(&mut self, round: usize, hash: Hash) -> Res<()> {
         let (name, count) = (hash.mechanism(), self.plan.logins);
-        let mut ways = [(Way::Straight, self.kafka.sasl), (Way::Doorkeeper, self.stores()?.few.addr)];
+        let mut ways = [(Way::Straight, self.kafka.sasl), (Way::Doorkeeper, self.stores()?.both.addr)];
         ways.rotate_left(round % 2);
         for (way, addr) in ways {
             let cpu = |bench: &Self| match way {
                 Way::Straight => bench.kafka.proc.cpu_by_ticks(),
-                _ => bench.stores()?.few.proc.cpu(),
+                _ => bench.stores()?.both.proc.cpu(),
             };
             let before = cpu(self)?;
             let seconds = scram::log_in_repeatedly(addr, hash, count)?;

@@ -1,0 +1,41 @@
+"""A client in pure Python (kafka-python). Arguments: logins FILE. Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM
+USER PASSWORD TOPIC, separated by tabs. Produces a record with that key, reads the topic until it comes, and prints "KEY ok" or
+"KEY refused: WHY". CLIENT_CA names the authority's PEM file."""
+
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+
+def login(key, protocol, bootstrap, mechanism, user, password, topic):
+    config = {
+        "bootstrap_servers": bootstrap,
+        "security_protocol": protocol,
+        "sasl_mechanism": mechanism,
+        "sasl_plain_username": user,
+        "sasl_plain_password": password,
+        "ssl_cafile": os.environ.get("CLIENT_CA"),
+        "api_version": (2, 6),
+    }
+    try:
+        producer = KafkaProducer(**config, max_block_ms=20000)
+        producer.send(topic, key=key.encode(), value=b"v", partition=0).get(timeout=60)
+        producer.close()
+        consumer = KafkaConsumer(**config, enable_auto_commit=False, consumer_timeout_ms=30000)
+        consumer.assign([TopicPartition(topic, 0)])
+        consumer.seek_to_beginning()
+        seen = any(message.key == key.encode() for message in consumer)
+        consumer.close()
+        return f"{key} ok" if seen else f"{key} not read"
+    except Exception as e:
+        return f"{key} refused: {type(e).__name__}: {e}"
+
+
+with open(sys.argv[2], encoding="utf-8") as lines:
+    rows = [line.rstrip("\n").split("\t") for line in lines]
+with ThreadPoolExecutor(4) as pool:
+    for line in pool.map(lambda row: login(*row), rows):
+        print(line)
