@@ -75,7 +75,7 @@ fn hidden(line: &str) -> String {
     format!("{head}{name}=[hidden]{}", &rest[end..])
 }
 
-/// Runs the lines by both; the answers must agree. `kafka` are official answers where ours must differ: (argument, first line of ours).
+/// Runs the lines by ours; the answers must be the official ones.
 fn compare(lines: &[Vec<String>], want: &[Output]) -> Result<()> {
     for (line, want) in lines.iter().zip(want) {
         let seen = ours(line)?;
@@ -291,12 +291,16 @@ fn says_the_same() -> Result<()> {
     let want = programs::configs(&judge()?.home, &table)?;
     compare(&table, &want)?;
 
-    // All of a kind: other trials have users too, which come and go.
+    // All of a kind: other trials have users too, which come and go, and with them the order in which a hash map gives the rest.
     let all = [
         line(&bootstrap, &admin, &["--describe", "--entity-type", "users"]),
         line(&bootstrap, &admin, &["--describe", "--entity-type", "users", "--entity-type", "clients"]),
     ];
-    let own = |text: &str| text.lines().filter(|l| l.contains("'cfg-")).map(str::to_owned).collect::<Vec<_>>();
+    let own = |text: &str| {
+        let mut lines: Vec<String> = text.lines().filter(|l| l.contains("'cfg-")).map(str::to_owned).collect();
+        lines.sort_unstable();
+        lines
+    };
     for (line, want) in all.iter().zip(programs::configs(&judge()?.home, &all)?) {
         let seen = own(&good(line)?);
         check_eq!(seen, own(&want.stdout), "{line:?}");
@@ -324,7 +328,7 @@ fn says_the_same() -> Result<()> {
 /// The same changes by each of the two to a user of its own: the same words, and the same is there afterwards.
 fn does_the_same() -> Result<()> {
     let (bootstrap, admin) = (judge()?.sasl.to_string(), admin_properties()?);
-    let users = ["cfg-official", "cfg-doorkeeper"];
+    let users = ["cfgdo-official", "cfgdo-doorkeeper"];
     let properties = file("configs-add.properties", &format!("SCRAM-SHA-512=password={PW}\n"))?;
     let properties = stores::text(&properties).to_owned();
     let steps: [&[&[&str]]; 3] = [
@@ -434,7 +438,8 @@ fn many_users() -> Result<()> {
                 let described = good(&line(&bootstrap, &admin, &["--describe", "--entity-type", "users"]))?;
                 let mine: Vec<&str> = described.lines().filter(|l| l.contains("'cfgmany-")).collect();
                 check_eq!(mine.len(), COUNT, "users at {}", target.name());
-                let both = mine.iter().filter(|l| l.ends_with("SCRAM-SHA-512=iterations=5000")).count();
+                // In which order a broker tells them differs from one start to the next.
+                let both = mine.iter().filter(|l| l.contains("SCRAM-SHA-512=iterations=5000")).count();
                 check_eq!(both, rows - COUNT, "users with two mechanisms");
                 Ok(())
             })?;
@@ -500,6 +505,7 @@ fn first_administrator() -> Result<()> {
     for (rest, want) in [
         (&["--alter", "--user", "a", "--add-config", "producer_byte_rate=1"][..], "A store has no quotas"),
         (&["--describe", "--client", "c"], "A store has users only"),
+        (&["--describe", "--topic", "t"], "for topics use Kafka's own kafka-configs.sh"),
         (
             &["--alter", "--user", "third", "--delete-config", "SCRAM-SHA-512"],
             "ResourceNotFoundException: Attempt to delete",
@@ -531,6 +537,8 @@ fn first_administrator() -> Result<()> {
         ),
     )?;
     let seen = good(&line(&front.sasl().to_string(), &root, &["--describe", "--entity-type", "users"]))?;
+    // The quotas are the cluster's; other trials set some.
+    let seen: String = seen.split_inclusive('\n').filter(|l| !l.starts_with("Quota configs for ")).collect();
     check_eq!(seen, described, "the same by the protocol");
     Ok(())
 }
