@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# prepare.sh go|node|python|pure: builds or installs the pinned client of that language outside the checkout, once.
+# prepare.sh go|node|python|old|pure: builds or installs the pinned client of that language outside the checkout, once.
 #
 # Progress goes to stderr. The only line on stdout is the command that runs the client, up to its arguments:
 #   BOOTSTRAP USER PASSWORD TOPIC GROUP
@@ -35,6 +35,7 @@ build_python() {
     cp "$here/$language/client.py" "$1/"
 }
 
+build_old() { build_python "$1"; }
 build_pure() { build_python "$1"; }
 
 mkdir -p "${home%/*}"
@@ -51,5 +52,5 @@ fi
 case $language in
 go) echo "$home/client" ;;
 node) echo "node $home/client.js" ;;
-python | pure) echo "$home/venv/bin/python $home/client.py" ;;
+python | old | pure) echo "$home/venv/bin/python $home/client.py" ;;
 esac

@@ -1,4 +1,4 @@
-//! Clients of five languages log in with both hashes, over SASL_PLAINTEXT and SASL_SSL, produce and consume. Each runs once at a broker
+//! Six clients of four languages log in with both hashes, over SASL_PLAINTEXT and SASL_SSL, produce and consume. Each runs once at a broker
 //! and once at doorkeeper, for all its logins.
 
 use std::time::Duration;
@@ -13,9 +13,10 @@ use super::{Target, both, credential, judge};
 use crate::clients::prepare;
 
 /// The clients, and what each says of a refused login besides the server's words (where it tells them).
-const CLIENTS: [(&str, &str); 5] = [
+const CLIENTS: [(&str, &str); 6] = [
     ("java", "SaslAuthenticationException: Authentication failed during authentication due to invalid credentials"),
     ("python", "Authentication failed during authentication due to invalid credentials"),
+    ("old", "Authentication failed during authentication due to invalid credentials"),
     ("pure", "(never asked)"),
     ("go", "invalid credentials"),
     ("node", "invalid credentials"),
@@ -53,6 +54,11 @@ fn logins(target: Target, language: &str) -> Vec<Login> {
         all.push(Login { good: false, ..login(hash, "plain", "wrong-pass-canary") });
     }
     all.push(Login { good: false, ..login(Hash::Sha256, "nobody", "a-secret") });
+    // librdkafka before 2.6.1 sends its nonce twice in the last message, which a broker takes no more. Four logins are enough.
+    if language == "old" {
+        all.retain(|l| l.user == "plain" && l.good);
+        all.iter_mut().for_each(|l| l.good = target == Target::Front);
+    }
     // kafka-python sends `,` and `=` as they are, and does not tell why it cannot log in.
     all.retain(|l| language != "pure" || l.good && !l.user.contains([',', '=']));
     all

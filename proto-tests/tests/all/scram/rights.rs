@@ -26,9 +26,12 @@ pub fn trials() -> Vec<Trial> {
 
 const REFUSED: &str = "Cluster authorization failed.";
 
+/// How a caller comes.
+type Come = fn(Target) -> Result<Conn>;
+
 /// Anonymous ones, users of PLAIN and users of SCRAM: the same answers at both.
 fn others() -> Result<()> {
-    let callers: [(&str, fn(Target) -> Result<Conn>); 3] = [
+    let callers: [(&str, Come); 3] = [
         ("anonymous", |target| Conn::open(target.plaintext()?)),
         ("a user of PLAIN", |target| Conn::login(target.sasl()?, "alice", "alice-secret")),
         ("a user of SCRAM", |target| {
