@@ -42,6 +42,9 @@ impl Spec {
             .set("sasl.enabled.mechanisms", "PLAIN")
             .set("listener.name.sasl_plaintext.plain.sasl.jaas.config", &cluster::jaas())
             .set("backend.bootstrap.servers", backend)
+            // Trials send wrong passwords by the hundred, all from one address; those that are about that set limits.
+            .set("sasl.failed.logins.per.minute.per.address", "0")
+            .set("sasl.failed.logins.per.minute.per.account", "0")
             .take())
     }
 

@@ -33,7 +33,7 @@ impl Kraft {
             "process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://{plain},CONTROLLER://{controller}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
              controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers={controller}\nlog.dirs={}\n\
-             metadata.log.max.record.bytes.between.snapshots=1800\nmetadata.max.idle.interval.ms=0\n\
+             metadata.log.max.record.bytes.between.snapshots=1500\nmetadata.max.idle.interval.ms=0\n\
              offsets.topic.replication.factor=1\nnum.network.threads=2\nnum.io.threads=2\nbackground.threads=1\n\
              log.cleaner.enable=false\n",
             dir.join("data").display(),

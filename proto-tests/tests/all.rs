@@ -34,6 +34,8 @@ mod leaks;
 mod lifecycle;
 #[path = "all/observe.rs"]
 mod observe;
+#[path = "all/passwords.rs"]
+mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
 #[path = "all/relay.rs"]
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         observe::trials(),
         accept::trials(),
         hostile::trials(),
+        passwords::trials(),
         scram::trials(),
         scram_client::trials(),
         store_faults::trials(),

@@ -9,7 +9,7 @@ use proto_tests::cluster::Cluster;
 use proto_tests::front::{Front, Spec};
 use proto_tests::tap::{self, Findings};
 use proto_tests::wire::{Conn, requests};
-use proto_tests::{Result, address, progress};
+use proto_tests::{Result, address, progress, scratch};
 
 pub struct SharedFront {
     /// The doorkeeper itself.
@@ -37,6 +37,10 @@ pub fn get(cluster: &Cluster) -> Result<&'static SharedFront> {
         .get_or_init(|| {
             let mut spec = Spec::new(&cluster.bootstrap())?;
             let host = address::tap(spec.number());
+            // The brokers have no authorizer, so that everybody may give credentials there: here alice may, who is in most trials.
+            // Doorkeeper makes the directory, for itself alone.
+            let store = scratch::dir("stores").join(spec.number().to_string());
+            spec.set("super.users", "User:alice").set("store.dir", store.to_str().ok_or("a path that is text")?);
             let front = spec.advertised_at(host).start()?;
             let findings = Arc::default();
             tap::start(host, front.sasl(), &findings)?;

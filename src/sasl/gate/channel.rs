@@ -114,6 +114,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Channel<'_, S> {
         }
     }
 
+    /// Waits until the client leaves, and gives what to make of that. What it sends meanwhile is kept, up to one read.
+    pub(super) async fn gone(&mut self) -> Refusal {
+        while self.inbound.len() < READ_CHUNK {
+            match self.fill().await {
+                Ok(0) => return Refusal::at_once(GateFailureReason::PeerClosed),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Refusal::at_once(GateFailureReason::PeerClosed);
+                }
+                Err(_) => return Refusal::at_once(GateFailureReason::Io),
+            }
+        }
+        std::future::pending().await
+    }
+
     async fn fill(&mut self) -> io::Result<usize> {
         if self.inbound.is_empty() && self.inbound.capacity() > KEEP_CAPACITY {
             self.inbound = BytesMut::new();

@@ -86,7 +86,7 @@ impl Exchange {
 }
 
 /// Awaits a mechanism's verdict. One that is there at once lets the answer join those that are pending in one write; while a
-/// slow one is awaited, the client gets them.
+/// slow one is awaited, the client gets them, and one that leaves has its verdict dropped: nothing is computed for nobody.
 async fn judge<S>(
     mut verdict: BoxFuture<'static, Result<Step, AuthnError>>,
     channel: &mut Channel<'_, S>,
@@ -98,7 +98,11 @@ where
         return Ok(verdict);
     }
     channel.flush().await.map_err(|_| Refusal::at_once(GateFailureReason::Io))?;
-    Ok(verdict.await)
+    tokio::select! {
+        biased;
+        verdict = verdict => Ok(verdict),
+        refusal = channel.gone() => Err(refusal),
+    }
 }
 
 /// How the frame that carried a token is answered.

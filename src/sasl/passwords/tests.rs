@@ -298,32 +298,3 @@ fn without_a_store_it_does_not_start() {
     assert!(error("jaas,scram").contains("expected store.dir to be set"));
     assert_eq!(error("ldap"), "'ldap' holds no credentials of PLAIN; expected jaas, scram or both");
 }
-
-/// SEC-22. A measurement and not a test, because other programs on the machine show in it:
-/// `SAMPLES=100000 cargo test --lib unknown_and_known_users_by_time -- --ignored --nocapture`
-#[tokio::test]
-#[ignore = "takes minutes"]
-async fn unknown_and_known_users_by_time() {
-    let samples = std::env::var("SAMPLES").map_or(20_000, |text| text.parse().unwrap());
-    let plain = Fixture::new("jaas,scram", 10_000, (0, 0));
-    let cases = [("alice", "known"), ("nobody", "unknown"), ("local", "of JAAS")];
-    // Sum, and sum of squares, in microseconds.
-    let mut seen = [(0.0, 0.0); 3];
-    for n in 0..samples {
-        for k in 0..3 {
-            // Each has each place in the order equally often.
-            let case = (n + k) % 3;
-            let token = format!("\0{}\0guess {n}", cases[case].0);
-            let begin = Instant::now();
-            assert!(plain.login(GUESSER, &token).await.is_err());
-            let took = begin.elapsed().as_secs_f64() * 1e6;
-            seen[case] = (seen[case].0 + took, seen[case].1 + took * took);
-        }
-    }
-    let n = samples as f64;
-    let mean_and_error = seen.map(|(sum, squares)| (sum / n, (squares / n - (sum / n).powi(2)) / n));
-    for (case, (mean, error)) in cases.iter().zip(mean_and_error) {
-        let t = (mean - mean_and_error[0].0) / (error + mean_and_error[0].1).sqrt();
-        println!("{}: mean {mean:.2} us, Welch t against a known user {t:.2}", case.1);
-    }
-}

@@ -97,7 +97,8 @@ fn what_a_child_does() {
         "hold" => loop {
             std::thread::park();
         },
-        "storm" => storm(&store),
+        "storm" => storm(&store, u32::MAX),
+        "brief storm" => storm(&store, 40),
         "steps" => steps(&store),
         "memory" => {
             say(&format!("opened {}", resident() - memory));
@@ -133,13 +134,14 @@ pub(super) fn changes(writer: u32, n: u32) -> Vec<Change> {
     pair(writer).map(|user| after(n).map_or_else(|| remove(&user), |count| set(&user, count))).into()
 }
 
-fn storm(store: &Store) {
+fn storm(store: &Store, changes_of_each: u32) {
     // Where the child before this one had come to, so that numbers only grow.
     let start = store.status().revision as u32 * 100;
+    let end = start.saturating_add(changes_of_each);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             scope.spawn(move || {
-                for n in start.. {
+                for n in start..end {
                     say(&format!("begun {writer} {n}"));
                     edit(store, changes(writer, n)).unwrap();
                     say(&format!("done {writer} {n}"));
@@ -147,6 +149,7 @@ fn storm(store: &Store) {
             });
         }
     });
+    say("ended");
 }
 
 /// One change after another, until twenty have succeeded after one that failed.

@@ -6,6 +6,7 @@ mod disk;
 mod edits;
 mod formats;
 mod opening;
+mod power;
 mod scratch;
 mod tools;
 

@@ -53,7 +53,7 @@ fn an_older_backup_says_that_credentials_may_be_valid_again() {
     store_of(&scratch.store(), vec![vec![remove("alice")]]);
     let running = Store::open(&scratch.store()).unwrap();
     assert!(Store::restore(&backup, &scratch.store(), true).unwrap_err().0.contains("is in use"));
-    assert!(Store::restore(&backup, &scratch.store(), false).unwrap_err().0.contains("with --replace it is put aside"));
+    assert!(Store::restore(&backup, &scratch.store(), false).unwrap_err().0.contains("with --replace"));
     assert_eq!(users(&running), []);
     running.close_blocking();
     let restored = Store::restore(&backup, &scratch.store(), true).unwrap();

@@ -1,5 +1,6 @@
 //! What a change of credentials does to those who log in and to those who are in.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,20 +11,44 @@ use proto_tests::wire::records;
 use proto_tests::wire::{Conn, requests};
 use proto_tests::{Result, check_eq};
 
-use super::{Target, both, credential, judge};
+use super::{Target, credential, judge};
+use crate::free;
+
+/// A trial at one of the two.
+type Body = fn(Target) -> Result<()>;
+
+const ALL: [(&str, Body); 6] = [
+    ("changed_password", changed_password),
+    ("deleted", deleted),
+    ("hashes_are_independent", independent),
+    ("changed_between_rounds", between_rounds),
+    ("a_scram_user_administers", root),
+    ("raw_tokens", raw),
+];
 
 pub fn trials() -> Vec<Trial> {
-    [
-        both("admin::changed_password", changed_password),
-        both("admin::deleted", deleted),
-        both("admin::hashes_are_independent", independent),
-        both("admin::changed_between_rounds", between_rounds),
-        both("admin::a_scram_user_administers", root),
-        both("admin::raw_tokens", raw),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let mut all = Vec::new();
+    for (i, (name, _)) in ALL.iter().enumerate() {
+        for target in Target::BOTH {
+            let name = format!("scram::admin::{name}::{}", target.name());
+            all.push(free(&name, move || verdicts()[target as usize][i].clone()));
+        }
+    }
+    all
+}
+
+/// All of them side by side, once: most of the time they wait for refusals.
+fn verdicts() -> &'static [Vec<Result<()>>; 2] {
+    static SEEN: OnceLock<[Vec<Result<()>>; 2]> = OnceLock::new();
+    SEEN.get_or_init(|| {
+        std::thread::scope(|scope| {
+            let start = |target: Target| ALL.map(|(_, body)| scope.spawn(move || body(target)));
+            let started = Target::BOTH.map(start);
+            let end =
+                |body: std::thread::ScopedJoinHandle<'_, Result<()>>| body.join().unwrap_or(Err("panicked".into()));
+            started.map(|of| of.into_iter().map(end).collect())
+        })
+    })
 }
 
 /// A connection that produces, one record at a time.

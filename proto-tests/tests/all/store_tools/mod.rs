@@ -107,8 +107,11 @@ fn spec(backend: &str, store: &Path) -> Result<Spec> {
     Ok(spec.take())
 }
 
-/// What it describes: users, mechanisms and iterations, in its order.
-fn described(front: &Front) -> Result<Vec<(String, Vec<(i8, i32)>)>> {
+/// A user, and of each credential its mechanism's number and its iterations.
+type Described = (String, Vec<(i8, i32)>);
+
+/// What it describes, in its order.
+fn described(front: &Front) -> Result<Vec<Described>> {
     let reply = Conn::login(front.sasl(), "front", "front-secret")?.call(0, &requests::describe_scram(None))?;
     check_eq!(reply.error_code, 0, "description");
     let credentials =

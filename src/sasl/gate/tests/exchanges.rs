@@ -234,3 +234,28 @@ async fn answers_to_pipelined_frames_are_one_write() {
     let failure = authenticate(&mut io, &rules, &api_versions(), &peer()).await.expect_err("refused");
     assert_eq!((failure.reason, failure.bytes_out, io.writes), (GateFailureReason::Io, 0, 1));
 }
+
+/// What a client that has left asked for is dropped, and one that waits may go on talking, but not without end.
+#[tokio::test(start_paused = true)]
+async fn a_slow_verdict_is_not_awaited_for_nobody() {
+    let rules = rules(obedient("X").await);
+    let (mut client, mut server) = tokio::io::duplex(1 << 20);
+    client.write_all(&[hs("X"), sa(b"never")].concat()).await.expect("fits");
+    let leaves = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        drop(client);
+    };
+    let begin = Instant::now();
+    let (versions, peer) = (api_versions(), peer());
+    let (result, ()) = tokio::join!(authenticate(&mut server, &rules, &versions, &peer), leaves);
+    assert_eq!(result.expect_err("refused").reason, GateFailureReason::PeerClosed);
+    assert_eq!(begin.elapsed(), Duration::from_secs(2));
+
+    let (mut client, mut server) = tokio::io::duplex(1 << 20);
+    let login = [hs("X"), sa(b"slow")].concat();
+    let behind = vec![7; 100_000];
+    client.write_all(&[&login[..], &behind].concat()).await.expect("fits");
+    let authenticated = authenticate(&mut server, &rules, &versions, &peer).await.expect("authenticated");
+    assert!(authenticated.unread.len() <= 2 * 4096, "{}", authenticated.unread.len());
+    assert_eq!(authenticated.bytes_in, (login.len() + authenticated.unread.len()) as u64);
+}
