@@ -82,6 +82,11 @@ impl Ledger {
         }
     }
 
+    /// Takes down a request whose answer is not known.
+    pub fn leave_open(&mut self, changes: Vec<Change>) {
+        self.pending.push(changes);
+    }
+
     /// What has become of the last request.
     pub fn settle(&mut self, carried_out: bool) {
         let Some(changes) = self.pending.pop().filter(|_| carried_out) else { return };

@@ -1,7 +1,7 @@
 //! kill -9 and SIGTERM in a storm of changes: what was acknowledged is there after the next start, and of what was not, all or
 //! nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
@@ -10,7 +10,7 @@ use proto_tests::ledger::{Answer, Change, Credential, Ledger, Verdict};
 use proto_tests::random::{Random, size_of_run};
 use proto_tests::{Result, check_eq, progress};
 
-use super::{admin, spec, start, users};
+use super::{PATIENCE, admin, spec, start, users};
 use crate::free;
 
 pub fn trials() -> Vec<Trial> {
@@ -112,21 +112,25 @@ fn write_until_ended(
     random: &mut Random,
 ) -> Result<()> {
     let at = front.sasl();
-    let delay = Duration::from_micros(5_000 + random.below(120_000) as u64);
+    // Both, so that the end comes at any moment of a change, and not before all of them on a busy machine.
+    let (enough, delay) = (random.below(24), Duration::from_micros(random.below(20_000) as u64));
+    let acknowledged = AtomicUsize::new(0);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writers: Vec<_> = ledgers
             .iter_mut()
             .zip(users)
             .map(|(ledger, users)| {
-                let (mut random, over) = (random.fork(), &over);
+                let (mut random, over, acknowledged) = (random.fork(), &over, &acknowledged);
                 let mut conn = super::Conn::login(at, "alice", "alice-secret");
                 scope.spawn(move || -> Result<()> {
                     let conn = conn.as_mut().map_err(|error| error.clone())?;
                     loop {
                         let changes = ledger.draw(&mut random, users);
                         match ledger.send(conn, changes)? {
-                            Answer::Done => {}
+                            Answer::Done => {
+                                acknowledged.fetch_add(1, Ordering::SeqCst);
+                            }
                             Answer::None if over.load(Ordering::SeqCst) => return Ok(()),
                             other => return Err(format!("a change was answered by {other:?}")),
                         }
@@ -134,6 +138,11 @@ fn write_until_ended(
                 })
             })
             .collect();
+        let begin = Instant::now();
+        let goes_on = || begin.elapsed() < PATIENCE && !writers.iter().any(|w| w.is_finished());
+        while acknowledged.load(Ordering::SeqCst) < enough && goes_on() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         std::thread::sleep(delay);
         // Before the end: a writer may see its connection break at once.
         over.store(true, Ordering::SeqCst);

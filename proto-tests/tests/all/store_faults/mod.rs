@@ -7,6 +7,7 @@
 mod damage;
 mod disk_full;
 mod files;
+mod judge;
 mod kills;
 mod syscalls;
 
@@ -25,7 +26,7 @@ use proto_tests::{Context, Result, check_eq, scratch};
 use rustix::process::Signal;
 
 pub fn trials() -> Vec<Trial> {
-    [kills::trials(), damage::trials(), disk_full::trials(), files::trials(), syscalls::trials()]
+    [judge::trials(), kills::trials(), damage::trials(), disk_full::trials(), files::trials(), syscalls::trials()]
         .into_iter()
         .flatten()
         .collect()
