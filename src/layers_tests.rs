@@ -73,8 +73,10 @@ fn modules_use_only_what_stands_before_them() {
         let text = fs::read_to_string(&file).unwrap();
         let allowed = MAY_USE.iter().find(|(name, _)| *name == module).map(|(_, allowed)| *allowed);
         for line in product_lines(&text) {
-            let used =
-                line.split("crate::").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+            let used = line
+                .split("crate::")
+                .skip(1)
+                .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
             for used in used.filter(|used| !line.trim_start().starts_with("//") && *used != module) {
                 if allowed.is_some_and(|allowed| !allowed.contains(&used)) {
                     slips.push(format!("{}: uses {used}", relative.display()));
