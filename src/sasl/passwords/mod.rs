@@ -133,7 +133,7 @@ impl Passwords {
         let checks = Arc::clone(&self.checks);
         let answer = self.pool.run(network_of(peer), move || {
             if let Some(glance) = glance {
-                glance.is_judged_now();
+                glance.end();
             }
             checks.judge(&attempt)
         });
@@ -220,7 +220,7 @@ struct Unjudged {
 }
 
 impl Unjudged {
-    fn is_judged_now(mut self) {
+    fn end(mut self) {
         self.admitted = None;
     }
 }
