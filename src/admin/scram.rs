@@ -156,7 +156,6 @@ impl Planned {
     }
 
     /// The changes of the users with no fault, and the first fault of each other one: as in Kafka nothing that follows it counts.
-    #[expect(clippy::type_complexity, reason = "what an edit gives")]
     fn decide(self, view: &dyn View) -> Result<(Vec<Change>, HashMap<String, Refusal>), StoreError> {
         let (mut changes, mut refusals) = (Vec::new(), HashMap::new());
         let mut named = HashSet::new();

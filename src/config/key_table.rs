@@ -60,7 +60,7 @@ keys! {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
          version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
-         `sasl.plain.credentials` is `scram`; the other two need `store.dir` instead.";
+         `sasl.plain.credentials` names SCRAM credentials alone; the other two need `store.dir` instead.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
@@ -79,16 +79,17 @@ keys! {
         "Not a Kafka key. The iteration count that SCRAM shows for a user that does not exist, 4096 to 16384. It should be the one that \
          all users have: who has another one can be told to exist.";
     SASL_PLAIN_CREDENTIALS = "sasl.plain.credentials", List, Fixed("jaas"), Listener, true,
-        "Not a Kafka key. Where PLAIN looks for users: `jaas`, the options of the JAAS entry; `scram`, the SCRAM credentials in \
-         `store.dir`, SCRAM-SHA-256 first, for which no JAAS entry is needed; or `jaas,scram`, where a user who is in both is \
+        "Not a Kafka key. Where PLAIN looks for users: `jaas`, the options of the JAAS entry; `scram-sha-256` or \
+         `scram-sha-512`, the credentials of that mechanism in `store.dir`, for which no JAAS entry is needed; or `jaas` and one of the \
+         two, separated by a comma, where a user who is in both is \
          judged by the JAAS entry alone.";
     SASL_PLAIN_CACHE_SIZE = "sasl.plain.cache.size", Int(0), Fixed("10000"), Broker, true,
-        "Not a Kafka key. How many logins of PLAIN with `scram` are remembered as right (by a hash under a key that only this \
+        "Not a Kafka key. How many logins of PLAIN with users of the store are remembered as right (by a hash under a key that only this \
          process has), so that a client that comes often does not cost milliseconds of computing each time. A changed or deleted \
          credential counts at once. Rounded up to a multiple of 16; 0 remembers nothing.";
     PASSWORD_VERIFICATION_THREADS = "password.verification.threads", Int(1), Derived("half the processors that the process may use, rounded up"),
         Broker, false,
-        "Not a Kafka key. Threads that check passwords against SCRAM credentials (PLAIN with `scram`), beside `worker.threads`. \
+        "Not a Kafka key. Threads that check passwords against SCRAM credentials (PLAIN with users of the store), beside `worker.threads`. \
          Addresses are served in turn; a login for which there is no room among those that wait is closed without an answer.";
     SASL_FAILED_LOGINS_PER_MINUTE_PER_ADDRESS = "sasl.failed.logins.per.minute.per.address", Int(0), Fixed("300"), Broker, true,
         "Not a Kafka key. Failed logins in a minute, of all mechanisms, after which those of one address (of IPv6, of one /64) are \

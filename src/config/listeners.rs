@@ -258,7 +258,7 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
     let enabled = enabled_mechanisms(reader, name);
     let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
     let plain = enabled.iter().any(|mechanism| mechanism == "PLAIN").then(|| plain_sources(reader, name));
-    if enabled.iter().any(is_scram) || plain.is_some_and(|plain| plain.scram) {
+    if enabled.iter().any(is_scram) || plain.is_some_and(|plain| plain.scram.is_some()) {
         scram::check_keys(reader, name);
     }
     for mechanism in enabled {

@@ -63,12 +63,12 @@ pub fn factory(input: &FactoryInput<'_>) -> Result<Arc<dyn Mechanism>, Mechanism
     let sources = PlainSources::of(config).map_err(MechanismError)?;
     let by_name = if sources.jaas { jaas_users(input)? } else { HashMap::new() };
     let stored = match (&shared.scram, sources.scram) {
-        (Some(credentials), true) => {
+        (Some(credentials), Some(mechanism)) => {
             let unknown = scram::unknown_users(input, &**credentials)?;
-            Some(StoredUsers::new(credentials.clone(), unknown, shared.passwords.clone()))
+            Some(StoredUsers::new(mechanism, credentials.clone(), unknown, shared.passwords.clone()))
         }
-        (None, true) => return Err(MechanismError(PlainSources::NO_STORE.to_owned())),
-        (_, false) => None,
+        (None, Some(_)) => return Err(MechanismError(PlainSources::NO_STORE.to_owned())),
+        (_, None) => None,
     };
     Ok(Arc::new(Plain { name: name(), users: Arc::new(Users::new(by_name, stored, shared.guesses.clone())) }))
 }

@@ -167,9 +167,22 @@ struct Server {
 impl Server {
     async fn start(loaded: Loaded, registry: &Registry) -> Result<Self, StartError> {
         raise_open_files();
+        let (store, shared) = credentials::open(&loaded.config).await?;
+        let started = Self::start_with(loaded, registry, store.clone(), shared).await;
+        if started.is_err() {
+            close(store).await;
+        }
+        started
+    }
+
+    async fn start_with(
+        loaded: Loaded,
+        registry: &Registry,
+        store: Option<Store>,
+        shared: Shared,
+    ) -> Result<Self, StartError> {
         let config = &loaded.config;
         let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
-        let (store, shared) = credentials::open(config).await?;
         let metrics = Arc::new(Metrics::default());
         if let Some(store) = store.clone() {
             metrics.watch_store(move || store.status());

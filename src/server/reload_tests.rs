@@ -263,7 +263,7 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>, Shows)> {
             ],
             Effect,
         ),
-        ("sasl.plain.credentials", SCRAM, vec!["sasl.plain.credentials=scram"], Effect),
+        ("sasl.plain.credentials", SCRAM, vec!["sasl.plain.credentials=scram-sha-256"], Effect),
         ("sasl.plain.cache.size", SASL, vec!["sasl.plain.cache.size=9"], Effect),
         ("password.verification.threads", SASL, vec!["password.verification.threads=9"], Refusal),
         (

@@ -126,10 +126,13 @@ impl Matching for ComponentData {
     }
 }
 
+/// Kinds and names; no name is the default of its kind.
+type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
+
 /// Entities and their quotas, for the state that is described.
-fn set_quotas(entities: &[(&[(&str, Option<&str>)], f64)]) -> Result<()> {
+fn set_quotas(entities: &[(Entity<'_>, f64)]) -> Result<()> {
     use alter_client_quotas_request::{EntityData, EntryData, OpData};
-    let entry = |(entity, value): &(&[(&str, Option<&str>)], f64)| {
+    let entry = |(entity, value): &(Entity<'_>, f64)| {
         let entity = entity
             .iter()
             .map(|(kind, name)| EntityData::default().with_entity_type(text(kind)).with_entity_name(name.map(text)))

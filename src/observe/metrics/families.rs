@@ -73,7 +73,7 @@ families! {
     LOGINS_HELD_BACK = "doorkeeper_logins_held_back_total", Counter, ["limit"],
         "Logins that were answered as wrong without a check, because too many before them had failed: from their address, or to their account (sasl.failed.logins.per.minute.per.address and .per.account). They count as rejected_credentials too.";
     PASSWORD_CHECKS = "doorkeeper_password_checks", Gauge, ["state"],
-        "Checks of passwords against SCRAM credentials (PLAIN with sasl.plain.credentials=scram) that wait for a thread or run on one.";
+        "Checks of passwords against SCRAM credentials (PLAIN with users of the store) that wait for a thread or run on one.";
     PASSWORD_CHECKS_ENDED = "doorkeeper_password_checks_total", Counter, ["outcome"],
         "Such checks that have ended: done (computed), cached (known to be right), held_back (not computed, because too many had failed), queue_full (no room to wait: the login ended unavailable), abandoned (the client left first).";
     RECEIVED_BYTES = "doorkeeper_received_bytes_total", Counter, ["listener"],

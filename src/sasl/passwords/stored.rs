@@ -9,9 +9,10 @@ use crate::sasl::mechanism::Outage;
 use crate::sasl::shared::ScramCredentials;
 use crate::scram::{ScramCredential, ScramMechanism, UnknownUsers};
 
-/// Checks passwords against SCRAM credentials.
+/// Checks passwords against the SCRAM credentials of one mechanism.
 #[derive(Clone)]
 pub(in crate::sasl) struct StoredUsers {
+    mechanism: ScramMechanism,
     credentials: Arc<dyn ScramCredentials>,
     unknown: UnknownUsers,
     passwords: Arc<Passwords>,
@@ -19,15 +20,15 @@ pub(in crate::sasl) struct StoredUsers {
 
 impl StoredUsers {
     pub(in crate::sasl) fn new(
+        mechanism: ScramMechanism,
         credentials: Arc<dyn ScramCredentials>,
         unknown: UnknownUsers,
         passwords: Arc<Passwords>,
     ) -> Self {
-        Self { credentials, unknown, passwords }
+        Self { mechanism, credentials, unknown, passwords }
     }
 
-    /// Whether it is the user's password, by the credential of SCRAM-SHA-256, or else of SCRAM-SHA-512. A user that does not exist
-    /// costs what one costs that does.
+    /// Whether it is the user's password. A user that does not exist costs what one costs that does.
     pub(in crate::sasl) async fn is_right(
         &self,
         peer: IpAddr,
@@ -35,29 +36,26 @@ impl StoredUsers {
         user: &str,
         password: &[u8],
     ) -> Result<bool, Outage> {
-        let (mechanism, credential) = self.find(user).await?;
-        self.passwords.is_of(peer, guesser, user, (mechanism, credential), password).await
+        let credential = self.find(user).await?;
+        self.passwords.is_of(peer, guesser, user, (self.mechanism, credential), password).await
     }
 
     /// Takes the time of a check, whose outcome is of no interest: the password is known to be wrong and counted as such.
     pub(in crate::sasl) async fn take_as_long(&self, peer: IpAddr, user: &str, password: &[u8]) -> Result<(), Outage> {
         self.find(user).await?;
-        let phantom = (ScramMechanism::Sha256, self.phantom(user));
+        let phantom = (self.mechanism, self.phantom(user));
         self.passwords.is_of(peer, Guesser::nobody(), user, phantom, password).await.map(drop)
     }
 
-    /// Both are looked for and the phantom is made, whoever it is: the same steps for everybody.
-    pub(super) async fn find(&self, user: &str) -> Result<(ScramMechanism, ScramCredential), Outage> {
-        let sha_256 = self.credentials.find(user, ScramMechanism::Sha256).await?;
-        let sha_512 = self.credentials.find(user, ScramMechanism::Sha512).await?;
+    /// The phantom is made, whoever it is: the same steps for everybody.
+    pub(super) async fn find(&self, user: &str) -> Result<ScramCredential, Outage> {
+        let found = self.credentials.find(user, self.mechanism).await?;
         let phantom = self.phantom(user);
-        let sha_256 = sha_256.map(|found| (ScramMechanism::Sha256, found));
-        let sha_512 = sha_512.map(|found| (ScramMechanism::Sha512, found));
-        Ok(sha_256.or(sha_512).unwrap_or((ScramMechanism::Sha256, phantom)))
+        Ok(found.unwrap_or(phantom))
     }
 
     /// A credential that no password fits. The same each time, and the same that SCRAM shows.
     fn phantom(&self, user: &str) -> ScramCredential {
-        self.unknown.credential(ScramMechanism::Sha256, user)
+        self.unknown.credential(self.mechanism, user)
     }
 }

@@ -125,11 +125,15 @@ async fn futures_end(busy: Vec<BoxFuture<'static, bool>>) {
 
 #[tokio::test]
 async fn users_of_the_store_log_in_by_their_password() {
-    let plain = Fixture::new("scram", 0, (0, 0));
+    let plain = Fixture::new("scram-sha-256", 0, (0, 0));
     assert!(plain.is_right(HOME, "alice", "alice-256").await);
-    // The credential of SCRAM-SHA-256 counts where there is one.
+    // The other mechanism's credentials are not looked at.
     assert!(!plain.is_right(HOME, "alice", "alice-512").await);
-    assert!(plain.is_right(HOME, "bob", "bob-512").await);
+    assert!(!plain.is_right(HOME, "bob", "bob-512").await);
+    let other = Fixture::new("scram-sha-512", 0, (0, 0));
+    assert!(other.is_right(HOME, "alice", "alice-512").await);
+    assert!(other.is_right(HOME, "bob", "bob-512").await);
+    assert!(!other.is_right(HOME, "alice", "alice-256").await);
     for (user, password) in
         [("alice", "alice-256 "), ("bob", "alice-256"), ("eve", "alice-256"), ("Alice", "alice-256")]
     {
@@ -148,7 +152,7 @@ async fn users_of_the_store_log_in_by_their_password() {
         assert_eq!(plain.login(HOME, token).await, expected, "{token:?}");
     }
     let long = "p".repeat(plain::MAX_PASSWORD_LEN);
-    plain.users.set("carol", ScramMechanism::Sha512, &long);
+    plain.users.set("carol", ScramMechanism::Sha256, &long);
     assert!(plain.is_right(HOME, "carol", &long).await);
     assert!(!plain.is_right(HOME, "carol", &long[1..]).await);
 }
@@ -156,7 +160,7 @@ async fn users_of_the_store_log_in_by_their_password() {
 #[tokio::test]
 async fn a_changed_or_deleted_credential_counts_at_once() {
     // with the old password remembered as right.
-    let plain = Fixture::new("scram", 1000, (0, 0));
+    let plain = Fixture::new("scram-sha-256", 1000, (0, 0));
     for _ in 0..3 {
         assert!(plain.is_right(HOME, "alice", "alice-256").await);
     }
@@ -171,7 +175,7 @@ async fn a_changed_or_deleted_credential_counts_at_once() {
 
 #[tokio::test]
 async fn both_sources_together_and_the_jaas_entry_wins() {
-    let plain = Fixture::new("jaas,scram", 0, (0, 0));
+    let plain = Fixture::new("jaas,scram-sha-256", 0, (0, 0));
     assert!(plain.is_right(HOME, "local", "local-secret").await);
     assert_eq!(plain.ended(), []);
     assert!(!plain.is_right(HOME, "local", "of the store").await);
@@ -184,7 +188,7 @@ async fn both_sources_together_and_the_jaas_entry_wins() {
 /// What time would tell, in units that do not depend on the machine: computations, and what each is made of.
 #[tokio::test]
 async fn who_does_not_exist_costs_what_a_wrong_password_costs() {
-    let plain = Fixture::new("jaas,scram", 1000, (0, 0));
+    let plain = Fixture::new("jaas,scram-sha-256", 1000, (0, 0));
     let mut before = 0;
     for (user, password) in [("alice", "wrong"), ("nobody", "wrong"), ("local", "wrong"), ("alice", "wrong")] {
         assert!(!plain.is_right(HOME, user, password).await);
@@ -193,17 +197,17 @@ async fn who_does_not_exist_costs_what_a_wrong_password_costs() {
         before = done;
     }
     let unknown = UnknownUsers::new(plain.users.unknown_user_key(), 4096).unwrap();
-    let stored = StoredUsers::new(plain.users.clone(), unknown, plain.shared.passwords.clone());
-    let (mechanism, phantom) = stored.find("nobody").await.unwrap();
-    let (real_mechanism, real) = stored.find("alice").await.unwrap();
-    assert_eq!((mechanism, phantom.iterations()), (real_mechanism, real.iterations()));
-    assert_eq!(stored.find("nobody").await.unwrap().1.salt(), phantom.salt());
-    assert_ne!(stored.find("nobody2").await.unwrap().1.salt(), phantom.salt());
+    let stored = StoredUsers::new(ScramMechanism::Sha256, plain.users.clone(), unknown, plain.shared.passwords.clone());
+    let phantom = stored.find("nobody").await.unwrap();
+    let real = stored.find("alice").await.unwrap();
+    assert_eq!(phantom.iterations(), real.iterations());
+    assert_eq!(stored.find("nobody").await.unwrap().salt(), phantom.salt());
+    assert_ne!(stored.find("nobody2").await.unwrap().salt(), phantom.salt());
 }
 
 #[tokio::test]
 async fn a_guesser_gets_so_many_checks_and_the_rightful_user_gets_in() {
-    let plain = Fixture::new("scram", 1000, (0, 5));
+    let plain = Fixture::new("scram-sha-256", 1000, (0, 5));
     assert!(plain.is_right(HOME, "alice", "alice-256").await);
     for n in 0..20 {
         assert!(!plain.is_right(GUESSER, "alice", &format!("guess {n}")).await);
@@ -222,7 +226,7 @@ async fn a_guesser_gets_so_many_checks_and_the_rightful_user_gets_in() {
 
 #[tokio::test]
 async fn the_jaas_entry_is_no_way_around_the_limits() {
-    for credentials in ["jaas", "jaas,scram"] {
+    for credentials in ["jaas", "jaas,scram-sha-256"] {
         let plain = Fixture::new(credentials, 0, (0, 5));
         for n in 0..20 {
             assert!(!plain.is_right(GUESSER, "local", &format!("guess {n}")).await);
@@ -236,7 +240,7 @@ async fn the_jaas_entry_is_no_way_around_the_limits() {
 /// Who can look at what is remembered without its turn could guess as fast as it connects.
 #[tokio::test]
 async fn what_is_remembered_is_not_to_be_guessed_at_by_leaving_early() {
-    let plain = Fixture::new("scram", 1000, (300, 60));
+    let plain = Fixture::new("scram-sha-256", 1000, (300, 60));
     assert!(plain.is_right(HOME, "alice", "alice-256").await);
     let (release, busy) = plain.occupy();
     // A neighbour behind the same address, who leaves as soon as the answer is not there at once.
@@ -263,7 +267,7 @@ async fn what_is_remembered_is_not_to_be_guessed_at_by_leaving_early() {
 
 #[tokio::test]
 async fn a_login_for_which_there_is_no_room_gets_no_answer() {
-    let plain = Fixture::new("scram", 0, (0, 0));
+    let plain = Fixture::new("scram-sha-256", 0, (0, 0));
     let (release, busy) = plain.occupy();
     let mut waiting = Vec::new();
     let refused = loop {
@@ -294,7 +298,11 @@ fn without_a_store_it_does_not_start() {
         let input = FactoryInput { config: &config(credentials), listener: &ListenerName::new("L"), shared: &shared };
         plain::factory(&input).err().expect("refused").0
     };
-    assert!(error("scram").contains("expected store.dir to be set"));
-    assert!(error("jaas,scram").contains("expected store.dir to be set"));
-    assert_eq!(error("ldap"), "'ldap' holds no credentials of PLAIN; expected jaas, scram or both");
+    assert!(error("scram-sha-512").contains("expected store.dir to be set"));
+    assert!(error("jaas,scram-sha-256").contains("expected store.dir to be set"));
+    assert!(error("scram-sha-256,scram-sha-512").contains("one check is made by one hash"));
+    assert_eq!(
+        error("ldap"),
+        "'ldap' holds no credentials of PLAIN; expected jaas, scram-sha-256 or scram-sha-512, or jaas with one of the two"
+    );
 }

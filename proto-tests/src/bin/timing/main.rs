@@ -119,7 +119,7 @@ fn start(plan: &Plan) -> Result<Front> {
     }
     spec.listener(STORED, "SASL_PLAINTEXT")
         .set("listener.name.stored.sasl.enabled.mechanisms", "PLAIN")
-        .set("listener.name.stored.sasl.plain.credentials", "scram");
+        .set("listener.name.stored.sasl.plain.credentials", "scram-sha-256");
     for (key, value) in &plan.set {
         spec.set(key, value);
     }
