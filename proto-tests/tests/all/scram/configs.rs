@@ -88,69 +88,72 @@ fn calls() -> Vec<Call> {
     vec![
         alter(
             "create",
-            "cfg-a",
+            "words-a",
             "SCRAM-SHA-256=[iterations=8192,password=a-secret]",
-            "Completed updating config for user cfg-a.",
+            "Completed updating config for user words-a.",
         ),
-        until(describe("describe", "cfg-a", "SCRAM-SHA-256=iterations=8192"), "8192"),
-        alter("the other hash", "cfg-a", "SCRAM-SHA-512=[password=a-secret]", "Completed"),
-        until(describe("describe both", "cfg-a", "SCRAM-SHA-512=iterations=4096"), "SHA-512"),
+        until(describe("describe", "words-a", "SCRAM-SHA-256=iterations=8192"), "8192"),
+        alter("the other hash", "words-a", "SCRAM-SHA-512=[password=a-secret]", "Completed"),
+        until(describe("describe both", "words-a", "SCRAM-SHA-512=iterations=4096"), "SHA-512"),
         call(
             "short form",
-            &["--alter", "--user", "cfg-b", "--add-config", "SCRAM-SHA-512=[iterations=16384,password=b-secret]"],
+            &["--alter", "--user", "words-b", "--add-config", "SCRAM-SHA-512=[iterations=16384,password=b-secret]"],
             "Completed",
         ),
-        until(call("short description", &["--describe", "--user", "cfg-b"], "SCRAM-SHA-512=iterations=16384"), "16384"),
+        until(
+            call("short description", &["--describe", "--user", "words-b"], "SCRAM-SHA-512=iterations=16384"),
+            "16384",
+        ),
         alter(
             "many iterations",
-            "cfg-d",
+            "words-d",
             "SCRAM-SHA-256=[iterations=16385,password=x]",
             "UnacceptableCredentialException: Too many iterations",
         ),
         alter(
             "few iterations",
-            "cfg-d",
+            "words-d",
             "SCRAM-SHA-256=[iterations=4095,password=x]",
             "is less than the minimum 4096 required",
         ),
-        alter("no password", "cfg-d", "SCRAM-SHA-256=[iterations=4096]", "Invalid credential property"),
-        alter("no such hash", "cfg-d", "SCRAM-SHA-1=[password=x]", "SCRAM-SHA-1"),
+        alter("no password", "words-d", "SCRAM-SHA-256=[iterations=4096]", "Invalid credential property"),
+        alter("no such hash", "words-d", "SCRAM-SHA-1=[password=x]", "SCRAM-SHA-1"),
         alter(
             "with a quota",
-            "cfg-d",
+            "words-d",
             "SCRAM-SHA-256=[password=x],producer_byte_rate=1024",
             "Cannot alter both quota and SCRAM credential configs",
         ),
-        delete("not there", "cfg-b", "SCRAM-SHA-256", "Attempt to delete a user credential that does not exist"),
-        delete("nobody", "cfg-nobody", "SCRAM-SHA-256", "Attempt to delete a user credential that does not exist"),
-        describe("describe nobody", "cfg-nobody", ""),
-        alter("a name of all sorts", "cfg, =2C \u{fc}", "SCRAM-SHA-256=[password=x]", "Completed"),
-        until(describe("describe it", "cfg, =2C \u{fc}", "user-principal 'cfg, =2C \u{fc}'"), "iterations"),
-        call("describe all", &["--describe", "--entity-type", "users"], "user-principal 'cfg-b'"),
+        delete("not there", "words-b", "SCRAM-SHA-256", "Attempt to delete a user credential that does not exist"),
+        delete("nobody", "words-nobody", "SCRAM-SHA-256", "Attempt to delete a user credential that does not exist"),
+        describe("describe nobody", "words-nobody", ""),
+        alter("a name of all sorts", "words, =2C \u{fc}", "SCRAM-SHA-256=[password=x]", "Completed"),
+        until(describe("describe it", "words, =2C \u{fc}", "user-principal 'words, =2C \u{fc}'"), "iterations"),
+        call("describe all", &["--describe", "--entity-type", "users"], "user-principal 'words-b'"),
         Call {
             user: ALICE,
-            ..alter("no administrator", "cfg-e", "SCRAM-SHA-256=[password=x]", "ClusterAuthorizationException")
+            ..alter("no administrator", "words-e", "SCRAM-SHA-256=[password=x]", "ClusterAuthorizationException")
         },
-        Call { user: ALICE, ..describe("no administrator describes", "cfg-b", "ClusterAuthorizationException") },
+        Call { user: ALICE, ..describe("no administrator describes", "words-b", "ClusterAuthorizationException") },
         Call {
             user: ALICE,
-            ..delete("no administrator deletes", "cfg-b", "SCRAM-SHA-512", "ClusterAuthorizationException")
+            ..delete("no administrator deletes", "words-b", "SCRAM-SHA-512", "ClusterAuthorizationException")
         },
-        delete("delete", "cfg-b", "SCRAM-SHA-512", "Completed updating config for user cfg-b."),
-        until_not(describe("gone", "cfg-b", ""), "16384"),
+        delete("delete", "words-b", "SCRAM-SHA-512", "Completed updating config for user words-b."),
+        until_not(describe("gone", "words-b", ""), "16384"),
         // The command of Kafka's own documents.
         Call {
-            but_front: Some("exit 0\nCompleted updating config for user cfg-c.\n"),
+            but_front: Some("exit 0\nCompleted updating config for user words-c.\n"),
             ..alter(
                 "both hashes",
-                "cfg-c",
+                "words-c",
                 "SCRAM-SHA-256=[iterations=8192,password=c-secret],SCRAM-SHA-512=[password=c-secret]",
                 twice,
             )
         },
         Call {
-            but_front: Some("exit 0\nCompleted updating config for user cfg-a.\n"),
-            ..delete("both deleted", "cfg-a", "SCRAM-SHA-256,SCRAM-SHA-512", twice)
+            but_front: Some("exit 0\nCompleted updating config for user words-a.\n"),
+            ..delete("both deleted", "words-a", "SCRAM-SHA-256,SCRAM-SHA-512", twice)
         },
     ]
 }
@@ -190,19 +193,19 @@ fn words() -> Result<()> {
     check!(wrong.is_empty(), "{}", wrong.join("\n"));
     // What was typed is what logs in; the user with both hashes is there at doorkeeper only.
     for target in Target::BOTH {
-        is_refused(&mut target.open()?, Hash::Sha512, "cfg-b", "b-secret")?;
-        is_refused(&mut target.open()?, Hash::Sha256, "cfg-d", "x")?;
+        is_refused(&mut target.open()?, Hash::Sha512, "words-b", "b-secret")?;
+        is_refused(&mut target.open()?, Hash::Sha256, "words-d", "x")?;
     }
     for hash in Hash::BOTH {
-        log_in(&mut Target::Front.open()?, hash, "cfg-c", "c-secret")?;
-        is_refused(&mut Target::Kafka.open()?, hash, "cfg-c", "c-secret")?;
+        log_in(&mut Target::Front.open()?, hash, "words-c", "c-secret")?;
+        is_refused(&mut Target::Kafka.open()?, hash, "words-c", "c-secret")?;
     }
     Ok(())
 }
 
 /// Without addresses, places in Java's code and other trials' users; lists in one order.
 fn settled(text: &str, bootstrap: &str) -> String {
-    let others = |line: &str| line.contains("user-principal '") && !line.contains("user-principal 'cfg");
+    let others = |line: &str| line.contains("user-principal '") && !line.contains("user-principal 'words");
     let lines = text
         .lines()
         .filter(|l| !l.trim_start().starts_with("at ") && !l.trim_start().starts_with("... ") && !others(l));
