@@ -182,15 +182,17 @@ impl Store {
 
     /// The credential of a user, if there is one.
     pub async fn scram(&self, user: &str, mechanism: ScramMechanism) -> Result<Option<ScramCredential>, StoreError> {
-        let value = self.get(scram_key(user, mechanism)).await?;
+        let [value] = self.get([scram_key(user, mechanism)]).await?;
         Ok(value.map(|value| scram_credential(mechanism, &value)).transpose()?)
     }
 
     /// The mechanisms of which this user has a credential, with their iteration counts.
     pub async fn scram_of(&self, user: &str) -> Result<Vec<(ScramMechanism, u32)>, StoreError> {
+        let values = self.get(ScramMechanism::ALL.map(|mechanism| scram_key(user, mechanism))).await?;
         let mut found = Vec::new();
-        for mechanism in ScramMechanism::ALL {
-            found.extend(self.scram(user, mechanism).await?.map(|credential| (mechanism, credential.iterations())));
+        for (mechanism, value) in ScramMechanism::ALL.into_iter().zip(values) {
+            let credential = value.map(|value| scram_credential(mechanism, &value)).transpose()?;
+            found.extend(credential.map(|credential| (mechanism, credential.iterations())));
         }
         Ok(found)
     }
@@ -270,13 +272,13 @@ impl Store {
         &self.shared.unknown_user_key
     }
 
-    /// A record. Most are in memory; for the others the worker is not kept waiting.
-    async fn get(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
+    /// The values of these keys: from memory, or else all of them by one thread that may wait for the disk.
+    async fn get<const N: usize>(&self, keys: [Vec<u8>; N]) -> Result<[Option<Vec<u8>>; N], StoreError> {
         let database = self.shared.database.load_full().ok_or_else(closed)?;
-        match database.get(&key, Tier::Memory) {
+        match database.get_all(&keys, Tier::Memory) {
             Err(DatabaseError::NotInMemory) => {
                 drop(database);
-                self.on_a_thread(&self.shared.reads, move |database| Ok(database.get(&key, Tier::Disk)?)).await
+                self.on_a_thread(&self.shared.reads, move |database| Ok(database.get_all(&keys, Tier::Disk)?)).await
             }
             other => Ok(other?),
         }
