@@ -43,7 +43,7 @@ build() {
     printf '#include "build_version.cc"\n' >"$work/group-version.cc"
     total=$(find "$work" -name '*.cc' | wc -l)
     say "building RocksDB $version, once: about four minutes on two cores"
-    # The largest first, so that none is left alone at the end.
+    # shellcheck disable=SC2016 # the inner shell expands it
     (cd "$source" && find "$work" -name '*.cc' | sort | FLAGS="${flags[*]}" xargs -P "$(nproc)" -I{} bash -c '
         set -eu
         # shellcheck disable=SC2086 # a list of flags

@@ -8,6 +8,10 @@ work=$(mktemp -d)
 out=$work/out
 die() { printf 'try-run: %s\n' "$*" >&2; echo "--- what make run said:" >&2; cat "$out" >&2; exit 1; }
 
+# What a script starts in the background ignores Ctrl-C's signal for good, and so does all that it starts: then the other one.
+interrupt=INT
+if (((0x$(awk '/^SigIgn:/ { print $2 }' /proc/self/status) & 2) != 0)); then interrupt=TERM; fi
+
 # job control gives the background job a process group of its own, to which the signal can go as from a terminal
 set -m
 make run >"$out" 2>&1 </dev/null &
@@ -15,7 +19,7 @@ run=$!
 set +m
 # shellcheck disable=SC2317 # called by the trap
 finish() {
-    kill -INT -- "-$run" 2>/dev/null || true
+    kill -"$interrupt" -- "-$run" 2>/dev/null || true
     wait "$run" 2>/dev/null || true
     rm -rf "$work"
 }
@@ -50,7 +54,7 @@ grep -q 'SaslAuthenticationException: Authentication failed: Invalid username or
     die "a wrong password did not give SaslAuthenticationException: Authentication failed: Invalid username or password"
 
 read -r -a pids <run/pids
-kill -INT -- "-$run"
+kill -"$interrupt" -- "-$run"
 started=$SECONDS
 wait "$run" || true
 trap 'rm -rf "$work"' EXIT
