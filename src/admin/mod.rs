@@ -11,9 +11,7 @@ use arc_swap::ArcSwap;
 use crate::principal::KafkaPrincipal;
 use crate::store::Store;
 
-pub use self::scram::{
-    Alteration, Description, MAX_USER_LEN, Outcome, Refusal, alter as alter_scram, describe as describe_scram,
-};
+pub use self::scram::{Alteration, Description, Outcome, Refusal, alter as alter_scram, describe as describe_scram};
 
 /// Whom the operations are done for, and on what. It lives as long as the server; who may is changed by a reload, and holds from then
 /// on for connections that are open too.

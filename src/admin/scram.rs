@@ -2,13 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::scram::{CredentialError, MAX_ITERATIONS, MAX_SALT_LEN, MIN_ITERATIONS, ScramCredential, ScramMechanism};
+use crate::scram::{
+    CredentialError, MAX_ITERATIONS, MAX_SALT_LEN, MAX_USER_LEN, MIN_ITERATIONS, ScramCredential, ScramMechanism,
+};
 use crate::secret::Secret;
 use crate::store::{Change, Store, StoreError, View};
 use crate::wire::ErrorCode;
-
-/// Longest user name in bytes; nobody can log in with a longer one.
-pub const MAX_USER_LEN: usize = 1024;
 
 /// One change that is asked for.
 #[derive(Clone, Debug)]

@@ -9,9 +9,8 @@ use zeroize::Zeroizing;
 
 use super::lines::{Entry, Line, MAX_LINE};
 use super::{Failure, count};
-use crate::admin::MAX_USER_LEN;
 use crate::kafka_metadata;
-use crate::scram::MAX_ITERATIONS;
+use crate::scram::{MAX_ITERATIONS, MAX_USER_LEN};
 
 /// Most credentials of one import.
 pub const MAX_ENTRIES: usize = 1_000_000;
