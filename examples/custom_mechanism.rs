@@ -45,9 +45,9 @@ impl ServerExchange for AwaitCode {
         let verdict = match code.take_if(|code| code.matches(&token)) {
             Some(_) => Ok(Step::Success {
                 token: Bytes::new(),
-                verified: Verified { principal: KafkaPrincipal::user("guest") },
+                verified: Verified::new(KafkaPrincipal::user("guest")),
             }),
-            None => Err(AuthnError::Rejected(Rejection("Authentication failed: no such code".into()))),
+            None => Err(AuthnError::Rejected(Rejection::text("Authentication failed: no such code"))),
         };
         Box::pin(future::ready(verdict))
     }

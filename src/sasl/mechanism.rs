@@ -1,11 +1,13 @@
 //! What a SASL mechanism is to the gate.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -107,6 +109,26 @@ pub enum Step {
 pub struct Verified {
     /// The authenticated principal.
     pub principal: KafkaPrincipal,
+    /// For how long from now the credential is good, if it ends by itself; zero for one that has ended within the clock skew.
+    pub lifetime: Option<Duration>,
+    /// What else the credential says of its holder, if it says anything.
+    pub attributes: Option<Arc<Attributes>>,
+}
+
+impl Verified {
+    /// A principal whose credential does not end by itself and says nothing else.
+    pub fn new(principal: KafkaPrincipal) -> Self {
+        Self { principal, lifetime: None, attributes: None }
+    }
+}
+
+/// What a credential says of its holder beside the name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// The groups that it is in, as the issuer of a token names them.
+    pub groups: Vec<Box<str>>,
+    /// SASL extensions that the mechanism has validated (KIP-342), by name.
+    pub extensions: Vec<(Box<str>, Box<str>)>,
 }
 
 /// Evidence that a SASL exchange succeeded. Only the gate makes one.
@@ -145,9 +167,31 @@ pub enum AuthnError {
     Unavailable(Outage),
 }
 
-/// The text of `error_message` beside error 58. Made from fixed text, so that a secret cannot be formatted into it.
+/// The `error_message` beside error 58. Made from fixed text, so that a secret cannot be formatted into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection(pub std::borrow::Cow<'static, str>);
+pub enum Rejection {
+    /// Kafka's words for a failure that the mechanism itself has none for; they name the mechanism.
+    InvalidCredentials,
+    /// The mechanism's own words.
+    Text(Cow<'static, str>),
+}
+
+impl Rejection {
+    /// The mechanism's own fixed words.
+    pub const fn text(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    /// What a client of `mechanism` is told.
+    pub fn message(&self, mechanism: &MechanismName) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::InvalidCredentials => Cow::Owned(format!(
+                "Authentication failed during authentication due to invalid credentials with SASL mechanism {mechanism}"
+            )),
+        }
+    }
+}
 
 /// Which part of ours is down; for the log.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
 pub use guesses::{Admitted, GuessLimit, Guesser, Guesses, HeldBack};
 pub use mechanism::{
-    AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
+    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
     Step, Verified, made_up_credentials,
 };
 pub use passwords::{PasswordCheck, Passwords};

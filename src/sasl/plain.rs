@@ -1,7 +1,6 @@
 //! PLAIN (RFC 4616) with the users of the JAAS section, as Kafka's `PlainLoginModule` keeps them, with those whose SCRAM
 //! credentials are in the store, or with both.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future;
 use std::hint::black_box;
@@ -37,20 +36,16 @@ pub const MAX_TOKEN_LEN: usize = 2 * MAX_USERNAME_LEN + MAX_PASSWORD_LEN + 2;
 
 const USER_OPTION_PREFIX: &str = "user_";
 
-const ONE_PART: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 1");
-const TWO_PARTS: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 2");
-const FOUR_OR_MORE_PARTS: Rejection = fixed("Invalid SASL/PLAIN response: expected 3 tokens, got 4");
+const ONE_PART: Rejection = Rejection::text("Invalid SASL/PLAIN response: expected 3 tokens, got 1");
+const TWO_PARTS: Rejection = Rejection::text("Invalid SASL/PLAIN response: expected 3 tokens, got 2");
+const FOUR_OR_MORE_PARTS: Rejection = Rejection::text("Invalid SASL/PLAIN response: expected 3 tokens, got 4");
 /// Kafka has no such text: it replaces what is not UTF-8, and so lets two byte strings be one user.
-const NOT_UTF8: Rejection = fixed("Invalid SASL/PLAIN response: not UTF-8");
-const NO_USERNAME: Rejection = fixed("Authentication failed: username not specified");
-const NO_PASSWORD: Rejection = fixed("Authentication failed: password not specified");
-const WRONG: Rejection = fixed("Authentication failed: Invalid username or password");
+const NOT_UTF8: Rejection = Rejection::text("Invalid SASL/PLAIN response: not UTF-8");
+const NO_USERNAME: Rejection = Rejection::text("Authentication failed: username not specified");
+const NO_PASSWORD: Rejection = Rejection::text("Authentication failed: password not specified");
+const WRONG: Rejection = Rejection::text("Authentication failed: Invalid username or password");
 const OTHER_AUTHZID: Rejection =
-    fixed("Authentication failed: Client requested an authorization id that is different from username");
-
-const fn fixed(text: &'static str) -> Rejection {
-    Rejection(Cow::Borrowed(text))
-}
+    Rejection::text("Authentication failed: Client requested an authorization id that is different from username");
 
 /// `PLAIN`.
 pub fn name() -> MechanismName {
@@ -177,7 +172,7 @@ impl ServerExchange for AwaitMessage {
 }
 
 fn success(principal: KafkaPrincipal) -> Step {
-    Step::Success { token: Bytes::new(), verified: Verified { principal } }
+    Step::Success { token: Bytes::new(), verified: Verified::new(principal) }
 }
 
 /// What comes of a message at once.

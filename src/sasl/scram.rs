@@ -3,7 +3,6 @@
 //! Nobody can ask who is a user: where there is no credential, one that stands for it takes the exchange through the same rounds
 //! with messages of the same shape, to the same last word. `docs/decisions/scram.md` says how far that goes.
 
-use std::borrow::Cow;
 use std::future;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,21 +25,11 @@ use crate::scram::{
 };
 use crate::secret::Secret;
 
-const OTHER_AUTHZID: Rejection = Rejection(Cow::Borrowed(
-    "Authentication failed: Client requested an authorization id that is different from username",
-));
+const OTHER_AUTHZID: Rejection =
+    Rejection::text("Authentication failed: Client requested an authorization id that is different from username");
 
 /// All else that can be wrong has one text, Kafka's.
-fn wrong(mechanism: ScramMechanism) -> Rejection {
-    Rejection(Cow::Borrowed(match mechanism {
-        ScramMechanism::Sha256 => {
-            "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-256"
-        }
-        ScramMechanism::Sha512 => {
-            "Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512"
-        }
-    }))
-}
+const WRONG: Rejection = Rejection::InvalidCredentials;
 
 /// The mechanism's name.
 pub fn name(mechanism: ScramMechanism) -> MechanismName {
@@ -120,7 +109,7 @@ impl ServerExchange for AwaitClientFirst {
         match server::start(users.mechanism, &token) {
             Ok(opening) => Box::pin(async move { users.challenge(opening, peer).await }),
             Err(OpeningError::Malformed(_)) => {
-                Box::pin(future::ready(Err(AuthnError::Malformed(wrong(users.mechanism)))))
+                Box::pin(future::ready(Err(AuthnError::Malformed(WRONG))))
             }
             // Kafka tells this only to those who name a user that exists.
             Err(OpeningError::OtherAuthzid) => Box::pin(future::ready(Err(AuthnError::Rejected(OTHER_AUTHZID)))),
@@ -175,18 +164,18 @@ impl ServerExchange for AwaitClientFinal {
 impl AwaitClientFinal {
     fn judge(self, token: &[u8]) -> Result<Step, AuthnError> {
         let Self { mechanism, waits, is_known, guesser } = self;
-        let rejected = || Err(AuthnError::Rejected(wrong(mechanism)));
+        let rejected = || Err(AuthnError::Rejected(WRONG));
         let principal = KafkaPrincipal::user(waits.user());
         let admitted = guesser.admit(Instant::now());
         match waits.verify(token) {
             // A message that is no proof is no guess: what it gets does not depend on how many there were.
-            Err(ProofError::Malformed(_)) => Err(AuthnError::Malformed(wrong(mechanism))),
+            Err(ProofError::Malformed(_)) => Err(AuthnError::Malformed(WRONG)),
             verdict => {
                 let Ok(admitted) = admitted else { return rejected() };
                 match verdict {
                     Ok(server_final) if is_known => {
                         admitted.succeeded(Instant::now());
-                        Ok(Step::Success { token: server_final.into(), verified: Verified { principal } })
+                        Ok(Step::Success { token: server_final.into(), verified: Verified::new(principal) })
                     }
                     _ => {
                         admitted.failed(Instant::now());

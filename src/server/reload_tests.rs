@@ -107,7 +107,7 @@ fn registry() -> Registry {
     }
     impl ServerExchange for No {
         fn step(self: Box<Self>, _: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
-            Box::pin(std::future::ready(Err(AuthnError::Malformed(crate::sasl::Rejection("no".into())))))
+            Box::pin(std::future::ready(Err(AuthnError::Malformed(crate::sasl::Rejection::text("no")))))
         }
     }
     let mut registry = Registry::with_builtin();

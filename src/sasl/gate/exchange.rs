@@ -54,10 +54,10 @@ impl Exchange {
                     return Ok(Proof::new(verified, self.mechanism.name().clone()));
                 }
                 Err(AuthnError::Malformed(why)) => {
-                    return Err(answer.refusal(GateFailureReason::MalformedToken, &why));
+                    return Err(self.refusal(answer, GateFailureReason::MalformedToken, &why));
                 }
                 Err(AuthnError::Rejected(why)) => {
-                    return Err(answer.refusal(GateFailureReason::RejectedCredentials, &why));
+                    return Err(self.refusal(answer, GateFailureReason::RejectedCredentials, &why));
                 }
                 Err(AuthnError::Unavailable(outage)) => {
                     let refusal = Refusal::at_once(GateFailureReason::Unavailable);
@@ -74,14 +74,13 @@ impl Exchange {
             Framing::Wrapped => unwrap(frame)?,
         };
         if token.len() > self.mechanism.max_token_len() {
-            // Kafka's words for a failure that the mechanism itself has none for.
-            let text = format!(
-                "Authentication failed during authentication due to invalid credentials with SASL mechanism {}",
-                self.mechanism.name()
-            );
-            return Err(answer.refusal(GateFailureReason::MalformedToken, &Rejection(text.into())));
+            return Err(self.refusal(answer, GateFailureReason::MalformedToken, &Rejection::InvalidCredentials));
         }
         Ok((Bytes::copy_from_slice(token), answer))
+    }
+
+    fn refusal(&self, answer: Answer, reason: GateFailureReason, why: &Rejection) -> Refusal {
+        answer.refusal(reason, &why.message(self.mechanism.name()))
     }
 }
 
@@ -128,13 +127,13 @@ impl Answer {
         }
     }
 
-    fn refusal(self, reason: GateFailureReason, why: &Rejection) -> Refusal {
+    fn refusal(self, reason: GateFailureReason, why: &str) -> Refusal {
         let refusal = Refusal::delayed(reason);
         match self {
             Self::Raw => refusal,
             Self::Wrapped { version, correlation_id } => refusal.with_reply(|out| {
                 let error = ErrorCode::SASL_AUTHENTICATION_FAILED;
-                AuthenticateResponse::failed(error, &why.0).put(out, version, correlation_id);
+                AuthenticateResponse::failed(error, why).put(out, version, correlation_id);
             }),
         }
     }

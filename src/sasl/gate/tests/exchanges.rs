@@ -34,7 +34,7 @@ struct Round(u8);
 impl ServerExchange for Round {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let yes = || {
-            let verified = Verified { principal: KafkaPrincipal::user("obeyed") };
+            let verified = Verified::new(KafkaPrincipal::user("obeyed"));
             Ok(Step::Success { token: Bytes::from_static(b"bye"), verified })
         };
         Box::pin(async move {
@@ -47,8 +47,8 @@ impl ServerExchange for Round {
                 }
                 b"never" => std::future::pending().await,
                 b"down" => Err(AuthnError::Unavailable(Outage("store"))),
-                b"bad" => Err(AuthnError::Malformed(Rejection("malformed".into()))),
-                _ => Err(AuthnError::Rejected(Rejection("rejected".into()))),
+                b"bad" => Err(AuthnError::Malformed(Rejection::text("malformed"))),
+                _ => Err(AuthnError::Rejected(Rejection::text("rejected"))),
             }
         })
     }
