@@ -40,6 +40,8 @@ mod observe;
 mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
+#[path = "all/reauthentication/mod.rs"]
+mod reauthentication;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         scram::trials(),
         scram_client::trials(),
         oauthbearer::trials(),
+        reauthentication::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),

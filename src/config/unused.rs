@@ -13,7 +13,6 @@ const SECURITY: &[(&str, &str)] = &[
     ),
     ("super.users", "this version does not authorize; the backend's own rules apply to the login of this front"),
     ("allow.everyone.if.no.acl.found", "this version does not authorize"),
-    ("connections.max.reauth.ms", "this version does not end sessions that do not authenticate again"),
     ("delegation.token.", "this version has no delegation tokens"),
 ];
 
@@ -88,7 +87,7 @@ fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool
         return Some("has no effect: neither a listener nor the backend has TLS".into());
     }
     match Key::find(key).map(|row| row.scope) {
-        Some(Scope::Broker | Scope::Listener) => return None,
+        Some(Scope::Broker | Scope::Listener | Scope::Mechanism) => return None,
         Some(Scope::ListenerOnly) => {
             return Some(format!("has no effect without a listener's prefix: listener.name.<listener>.{key}"));
         }
@@ -136,7 +135,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
     }
     if let Some(row) = Key::find(key) {
         return match row.scope {
-            Scope::Listener | Scope::ListenerOnly => None,
+            Scope::Listener | Scope::Mechanism | Scope::ListenerOnly => None,
             Scope::Broker => Some(format!("has no effect: {key} cannot be set per listener")),
             Scope::MechanismOnly => {
                 Some("has no effect without a mechanism's prefix between the listener's and the key".into())
@@ -152,7 +151,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
 }
 
 pub(super) fn is_mechanism_key(key: &str) -> bool {
-    key.starts_with("sasl.") || key == "connections.max.reauth.ms"
+    key.starts_with("sasl.")
 }
 
 fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &str, key: &str) -> Option<String> {
@@ -167,9 +166,7 @@ fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &s
     }
     match Key::find(key).map(|row| row.scope) {
         // What is not ours is for the mechanism's factory.
-        Some(Scope::MechanismOnly) => None,
-        None if key == "connections.max.reauth.ms" => Some(why_plain_key_unused(key)),
-        None => None,
+        Some(Scope::Mechanism | Scope::MechanismOnly) | None => None,
         Some(_) => Some(format!("has no effect: {key} cannot be set per mechanism")),
     }
 }
