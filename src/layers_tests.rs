@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stock", &[]),
     ("transport", &["stock", "tls"]),
     ("principal", &[]),
-    ("config", &["principal", "scram", "secret"]),
+    ("config", &["jwt", "principal", "scram", "secret"]),
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
