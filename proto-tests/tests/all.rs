@@ -38,6 +38,8 @@ mod observe;
 mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
+#[path = "all/reauthentication/mod.rs"]
+mod reauthentication;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
+        reauthentication::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),

@@ -54,9 +54,18 @@ fn every_subset_of_the_options_is_judged() {
     for subset in 0..1_u32 << options.len() {
         let chosen = |name: &str| options.iter().position(|(n, _)| *n == name).is_some_and(|n| subset & (1 << n) != 0);
         let mut text = listener(if chosen("local") { "127.0.0.1" } else { "0.0.0.0" });
-        options.iter().enumerate().filter(|(n, _)| subset & (1 << n) != 0).for_each(|(_, (_, line))| text.push_str(line));
+        options
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| subset & (1 << n) != 0)
+            .for_each(|(_, (_, line))| text.push_str(line));
         let production = chosen("url") || chosen("handler");
-        let signed = production && !chosen("permission") && chosen("url") && chosen("issuer") && chosen("audience") && !chosen("waiver");
+        let signed = production
+            && !chosen("permission")
+            && chosen("url")
+            && chosen("issuer")
+            && chosen("audience")
+            && !chosen("waiver");
         let forgotten = chosen("issuer") || chosen("audience") || chosen("claim");
         let unsecured = !production && chosen("entry") && (chosen("permission") || chosen("local") && !forgotten);
         match load_text(&format!("{text}{BACKEND}"), &[], &[]) {
@@ -101,7 +110,10 @@ fn a_listener_that_strangers_reach_wants_a_permission() {
     for host in ["", "0.0.0.0", "192.0.2.1", "[::]", "kafka.example", "localhost.example"] {
         let told = errors(&format!("{}{}", listener(host), entry("")));
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("sasl.oauthbearer.jwks.endpoint.url: not set: listener SASL_PLAINTEXT would take"), "{told:?}");
+        assert!(
+            told[0].starts_with("sasl.oauthbearer.jwks.endpoint.url: not set: listener SASL_PLAINTEXT would take"),
+            "{told:?}"
+        );
     }
     for host in ["127.0.0.1", "127.8.9.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"] {
         assert!(of(&good(&format!("{}{}", listener(host), entry("")))).is_unsecured(), "{host}");
@@ -135,7 +147,10 @@ fn the_plain_keys_make_one_issuer() {
     let keys = &issuer.keys;
     assert_eq!(keys.url.value, "https://issuer.example/jwks");
     let millis = |duration: Duration| duration.as_millis();
-    assert_eq!((millis(keys.refresh), millis(keys.retry_backoff), millis(keys.retry_backoff_max)), (3_600_000, 100, 10_000));
+    assert_eq!(
+        (millis(keys.refresh), millis(keys.retry_backoff), millis(keys.retry_backoff_max)),
+        (3_600_000, 100, 10_000)
+    );
     assert_eq!((millis(keys.max_staleness), millis(keys.early_interval), keys.allow_http), (86_400_000, 60_000, false));
     assert!(keys.tls.truststore.is_none() && keys.tls.verify_host_name);
 }
@@ -176,8 +191,14 @@ fn several_issuers_have_keys_of_their_own_and_fall_back_to_the_plain_ones() {
     );
     let [corp, partner] = &issuers(&text)[..] else { panic!() };
     assert_eq!((corp.name.as_deref(), partner.name.as_deref()), (Some("corp"), Some("partner")));
-    assert_eq!((corp.rules.issuer.as_deref(), partner.rules.issuer.as_deref()), (Some("https://corp"), Some("https://partner")));
-    assert_eq!((&corp.rules.audiences[..], &partner.rules.audiences[..]), (&["kafka".to_owned()][..], &["ours".to_owned()][..]));
+    assert_eq!(
+        (corp.rules.issuer.as_deref(), partner.rules.issuer.as_deref()),
+        (Some("https://corp"), Some("https://partner"))
+    );
+    assert_eq!(
+        (&corp.rules.audiences[..], &partner.rules.audiences[..]),
+        (&["kafka".to_owned()][..], &["ours".to_owned()][..])
+    );
     assert_eq!((corp.rules.clock_skew.as_secs(), partner.rules.clock_skew.as_secs()), (30, 5));
     assert!(corp.rules.principal_template.is_some() && partner.rules.principal_template.is_none());
     assert_eq!(partner.rules.sub_claim, "azp");
@@ -198,7 +219,11 @@ fn what_is_not_understood_is_refused_by_its_key() {
     let base = format!("{}{URL}{ISSUER}{AUDIENCE}", listener("0.0.0.0"));
     for (line, problem) in [
         (format!("{PREFIX}sasl.server.callback.handler.class=a.B"), "String must be one of: org.apache.kafka"),
-        ("sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.ClientJwtValidator".into(), "String must be one of"),
+        (
+            "sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.ClientJwtValidator"
+                .into(),
+            "String must be one of",
+        ),
         ("sasl.oauthbearer.allow.unverified.issuer=true".into(), "always verified"),
         ("sasl.oauthbearer.clock.skew.seconds=-1".into(), "Value must be at least 0"),
         ("sasl.oauthbearer.jwks.endpoint.refresh.ms=0".into(), "Value must be at least 1"),
@@ -210,12 +235,18 @@ fn what_is_not_understood_is_refused_by_its_key() {
     ] {
         let told = errors(&format!("{base}{line}\n"));
         let key = line.split_once('=').unwrap().0;
-        assert!(told.iter().all(|t| t.contains("oauthbearer")) && told.iter().any(|t| t.contains(problem)), "{key}: {told:?}");
+        assert!(
+            told.iter().all(|t| t.contains("oauthbearer")) && told.iter().any(|t| t.contains(problem)),
+            "{key}: {told:?}"
+        );
     }
     // Kafka 4.3 and 4.4 name them.
     for class in ["DefaultJwtValidator", "BrokerJwtValidator"] {
-        let class = format!("sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.{class}\n");
-        issuers(&format!("{base}{class}sasl.oauthbearer.allow.unverified.issuer=false\n{PREFIX}sasl.server.callback.handler.class={HANDLER}"));
+        let class =
+            format!("sasl.oauthbearer.jwt.validator.class=org.apache.kafka.common.security.oauthbearer.{class}\n");
+        issuers(&format!(
+            "{base}{class}sasl.oauthbearer.allow.unverified.issuer=false\n{PREFIX}sasl.server.callback.handler.class={HANDLER}"
+        ));
     }
 }
 
@@ -254,13 +285,22 @@ fn options_of_the_validator_for_development() {
          unsecuredValidatorRequiredScope=\" a  b \" unsecuredValidatorAllowableClockSkewMs=\" 3000 \" unsecuredLoginStringClaim_sub=x",
     );
     assert_eq!((rules.principal_claim.as_str(), rules.scope_claim.as_str()), ("azp", "scp"));
-    assert_eq!((&rules.required_scope[..], rules.clock_skew), (&["a".to_owned(), "b".to_owned()][..], Duration::from_secs(3)));
+    assert_eq!(
+        (&rules.required_scope[..], rules.clock_skew),
+        (&["a".to_owned(), "b".to_owned()][..], Duration::from_secs(3))
+    );
     // A blank one is none.
-    assert_eq!(read("unsecuredValidatorPrincipalClaimName=\" \" unsecuredValidatorAllowableClockSkewMs=\"\"").0, Default::default());
+    assert_eq!(
+        read("unsecuredValidatorPrincipalClaimName=\" \" unsecuredValidatorAllowableClockSkewMs=\"\"").0,
+        Default::default()
+    );
 
     let warnings = read("unsecuredValidatorRequiredScop=a hunter2=x").1;
     assert!(warnings[0].ends_with("option [hidden] is not known and has no effect"), "{warnings:?}");
-    assert!(warnings[1].ends_with("option unsecuredValidatorRequiredScop is not known and has no effect"), "{warnings:?}");
+    assert!(
+        warnings[1].ends_with("option unsecuredValidatorRequiredScop is not known and has no effect"),
+        "{warnings:?}"
+    );
     for (options, problem) in [
         ("unsecuredValidatorAllowableClockSkewMs=\"-1\"", "must not be negative"),
         ("unsecuredValidatorAllowableClockSkewMs=\"1.5\"", "expected a number"),
@@ -310,7 +350,8 @@ fn the_jaas_entry() {
 
 #[test]
 fn a_reload_may_change_all_of_it() {
-    let before = format!("{}{URL}{ISSUER}{AUDIENCE}sasl.oauthbearer.issuer.x.expected.issuer=a\n", listener("127.0.0.1"));
+    let before =
+        format!("{}{URL}{ISSUER}{AUDIENCE}sasl.oauthbearer.issuer.x.expected.issuer=a\n", listener("127.0.0.1"));
     let after = format!(
         "{}{}sasl.oauthbearer.issuer.x.expected.issuer=b\n",
         before.replace("OAUTHBEARER", "PLAIN,OAUTHBEARER").replace("jwks\n", "keys\n"),

@@ -299,9 +299,10 @@ impl Admitted {
 
     fn end(&mut self, failed: Option<u64>) {
         let Guesser { guesses, address, account, .. } = &self.guesser;
-        for (reserved, table, key) in
-            [(&mut self.of_address, &guesses.addresses, Some(address)), (&mut self.of_account, &guesses.accounts, account.as_ref())]
-        {
+        for (reserved, table, key) in [
+            (&mut self.of_address, &guesses.addresses, Some(address)),
+            (&mut self.of_account, &guesses.accounts, account.as_ref()),
+        ] {
             if let Some(key) = key.filter(|_| std::mem::take(reserved)) {
                 match failed {
                     Some(at) => table.update(*key, at, |counted| counted.fail(at)),

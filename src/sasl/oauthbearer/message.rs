@@ -41,7 +41,11 @@ impl<'m> InitialResponse<'m> {
             let (pair, after) = pairs.split_once(char::from(SEPARATOR)).ok_or(Malformed)?;
             pairs = after;
             let (key, value) = pair.split_once('=').ok_or(Malformed)?;
-            if key.is_empty() || value.is_empty() || !key.bytes().all(|b| b.is_ascii_alphabetic()) || !value.bytes().all(is_value) {
+            if key.is_empty()
+                || value.is_empty()
+                || !key.bytes().all(|b| b.is_ascii_alphabetic())
+                || !value.bytes().all(is_value)
+            {
                 return Err(Malformed);
             }
             if key == "auth" {
@@ -68,7 +72,8 @@ fn is_value(byte: u8) -> bool {
 
 /// `a=` and 1*( %x01-7F but `,` and `=` / `=2C` / `=3D` ).
 fn saslname(text: &str) -> Result<&str, Malformed> {
-    let name = text.strip_prefix("a=").filter(|name| !name.is_empty() && name.len() <= MAX_AUTHZID_LEN).ok_or(Malformed)?;
+    let name =
+        text.strip_prefix("a=").filter(|name| !name.is_empty() && name.len() <= MAX_AUTHZID_LEN).ok_or(Malformed)?;
     let is_plain = name.bytes().all(|byte| matches!(byte, 0x01..=0x7F));
     let mut escapes = name.split('=').skip(1);
     let are_legal = escapes.all(|escape| escape.starts_with("2C") || escape.starts_with("3D"));
@@ -81,7 +86,11 @@ fn bearer(auth: &str) -> Result<&str, Malformed> {
     let token = token.trim_start_matches(' ');
     let body = token.trim_end_matches('=');
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'~' | b'+' | b'/' | b'.');
-    if scheme.eq_ignore_ascii_case("bearer") && !body.is_empty() && body.bytes().all(legal) { Ok(token) } else { Err(Malformed) }
+    if scheme.eq_ignore_ascii_case("bearer") && !body.is_empty() && body.bytes().all(legal) {
+        Ok(token)
+    } else {
+        Err(Malformed)
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +105,9 @@ mod tests {
     fn a_message_has_a_token_and_may_have_more() {
         let message = parse("n,,\x01auth=Bearer a.b.c\x01\x01").unwrap();
         assert_eq!(message, InitialResponse { authzid: None, token: "a.b.c", extensions: vec![] });
-        let message = parse("n,a=alice,\x01host=kafka\x01auth=bEARER   -_~+/.aZ9==\x01port=9092\x01trace=a \t\r\n\"\\~\x01\x01").unwrap();
+        let message =
+            parse("n,a=alice,\x01host=kafka\x01auth=bEARER   -_~+/.aZ9==\x01port=9092\x01trace=a \t\r\n\"\\~\x01\x01")
+                .unwrap();
         let extensions = vec![("host", "kafka"), ("port", "9092"), ("trace", "a \t\r\n\"\\~")];
         assert_eq!(message, InitialResponse { authzid: Some("alice"), token: "-_~+/.aZ9==", extensions });
         // A value may have the sign of equality; of two the last counts.
@@ -119,19 +130,51 @@ mod tests {
     #[test]
     fn everything_else_is_malformed() {
         for message in [
-            "", "n", "n,", "n,,", "n,,\x01", "n,,\x01\x01", "\x01", "n,,\x01auth=Bearer t",
-            "y,,\x01auth=Bearer t\x01\x01", "p=tls-unique,,\x01auth=Bearer t\x01\x01", "N,,\x01auth=Bearer t\x01\x01",
-            "n,,auth=Bearer t\x01\x01", "n,b=x,\x01auth=Bearer t\x01\x01", "n,alice,\x01auth=Bearer t\x01\x01",
-            "n,,\x01auth=Bearer t\x01", "n,,\x01auth=Bearer t\x01\x01\x01", "n,,\x01\x01auth=Bearer t\x01\x01",
-            "n,,\x01host=a\x01\x01auth=Bearer t\x01\x01", "n,,\x01auth=Bearer t\x01\x01x", "n,,\x01auth=Bearer t\x01\x01\n",
-            "n,,\x01host=a\x01\x01", "n,,\x01auth=Bearer t\x01auth=Bearer t\x01\x01", "n,,\x01auth=Bearer t\x01auth=Bearer u\x01\x01",
-            "n,,\x01auth=Bearer\tt\x01\x01", "n,,\x01auth=Bearert\x01\x01", "n,,\x01auth=Bearer \x01\x01", "n,,\x01auth=Bearer =\x01\x01",
-            "n,,\x01auth=Bearer t u\x01\x01", "n,,\x01auth=Bearer t \x01\x01", "n,,\x01auth= Bearer t\x01\x01", "n,,\x01auth=Bearer t=a\x01\x01",
-            "n,,\x01auth=Bearer a,b\x01\x01", "n,,\x01auth=Basic dXNlcjpw\x01\x01", "n,,\x01auth=\x01\x01",
-            "n,,\x01auth=Bearer t\x01host=\x01\x01", "n,,\x01auth=Bearer t\x01host\x01\x01", "n,,\x01auth=Bearer t\x01=x\x01\x01",
-            "n,,\x01auth=Bearer t\x011a=x\x01\x01", "n,,\x01auth=Bearer t\x01a-b=x\x01\x01", "n,,\x01auth=Bearer t\x01a b=x\x01\x01",
-            "n,,\x01auth=Bearer t\x01a=\0\x01\x01", "n,,\x01auth=Bearer t\x01a=\x7f\x01\x01", "n,,\x01auth=Bearer t\x01a=ä\x01\x01",
-            "n,,\x01auth=Bearer t\x01ä=a\x01\x01", "n,,\x01auth=Bearer t\x01a=\x0b\x01\x01",
+            "",
+            "n",
+            "n,",
+            "n,,",
+            "n,,\x01",
+            "n,,\x01\x01",
+            "\x01",
+            "n,,\x01auth=Bearer t",
+            "y,,\x01auth=Bearer t\x01\x01",
+            "p=tls-unique,,\x01auth=Bearer t\x01\x01",
+            "N,,\x01auth=Bearer t\x01\x01",
+            "n,,auth=Bearer t\x01\x01",
+            "n,b=x,\x01auth=Bearer t\x01\x01",
+            "n,alice,\x01auth=Bearer t\x01\x01",
+            "n,,\x01auth=Bearer t\x01",
+            "n,,\x01auth=Bearer t\x01\x01\x01",
+            "n,,\x01\x01auth=Bearer t\x01\x01",
+            "n,,\x01host=a\x01\x01auth=Bearer t\x01\x01",
+            "n,,\x01auth=Bearer t\x01\x01x",
+            "n,,\x01auth=Bearer t\x01\x01\n",
+            "n,,\x01host=a\x01\x01",
+            "n,,\x01auth=Bearer t\x01auth=Bearer t\x01\x01",
+            "n,,\x01auth=Bearer t\x01auth=Bearer u\x01\x01",
+            "n,,\x01auth=Bearer\tt\x01\x01",
+            "n,,\x01auth=Bearert\x01\x01",
+            "n,,\x01auth=Bearer \x01\x01",
+            "n,,\x01auth=Bearer =\x01\x01",
+            "n,,\x01auth=Bearer t u\x01\x01",
+            "n,,\x01auth=Bearer t \x01\x01",
+            "n,,\x01auth= Bearer t\x01\x01",
+            "n,,\x01auth=Bearer t=a\x01\x01",
+            "n,,\x01auth=Bearer a,b\x01\x01",
+            "n,,\x01auth=Basic dXNlcjpw\x01\x01",
+            "n,,\x01auth=\x01\x01",
+            "n,,\x01auth=Bearer t\x01host=\x01\x01",
+            "n,,\x01auth=Bearer t\x01host\x01\x01",
+            "n,,\x01auth=Bearer t\x01=x\x01\x01",
+            "n,,\x01auth=Bearer t\x011a=x\x01\x01",
+            "n,,\x01auth=Bearer t\x01a-b=x\x01\x01",
+            "n,,\x01auth=Bearer t\x01a b=x\x01\x01",
+            "n,,\x01auth=Bearer t\x01a=\0\x01\x01",
+            "n,,\x01auth=Bearer t\x01a=\x7f\x01\x01",
+            "n,,\x01auth=Bearer t\x01a=ä\x01\x01",
+            "n,,\x01auth=Bearer t\x01ä=a\x01\x01",
+            "n,,\x01auth=Bearer t\x01a=\x0b\x01\x01",
         ] {
             assert_eq!(parse(message), Err(Malformed), "{message:?}");
         }

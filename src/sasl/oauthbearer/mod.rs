@@ -22,8 +22,8 @@ use self::message::{InitialResponse, MAX_AUTHZID_LEN, MAX_EXTENSIONS_LEN, SEPARA
 use self::validator::{Parsed, Refused, Validator};
 use super::guesses::Guesses;
 use super::mechanism::{
-    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange,
-    Step, Verified, made_up_credentials,
+    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection,
+    ServerExchange, Step, Verified, made_up_credentials,
 };
 use super::shared::FactoryInput;
 use crate::config::OAUTHBEARER;
@@ -191,7 +191,8 @@ impl ServerExchange for AwaitAcknowledgement {
     /// Kafka takes another first message here, and so as many tokens on one connection as a client likes.
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let is_acknowledged = token[..] == [SEPARATOR];
-        let why = if is_acknowledged { AuthnError::Rejected(Rejection::Text(Cow::Owned(self.json))) } else { MALFORMED };
+        let why =
+            if is_acknowledged { AuthnError::Rejected(Rejection::Text(Cow::Owned(self.json))) } else { MALFORMED };
         Box::pin(future::ready(Err(why)))
     }
 }

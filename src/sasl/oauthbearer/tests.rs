@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::probes::{SigningKey, compact, prove};
 use super::*;
 use crate::config::{
-    BackendTlsConfig, IssuerKeys, JaasContext, ListenerName, Located, MechanismConfig, OauthbearerConfig, SaslListenerConfig,
-    TlsVersions, TokenIssuer,
+    BackendTlsConfig, IssuerKeys, JaasContext, ListenerName, Located, MechanismConfig, OauthbearerConfig,
+    SaslListenerConfig, TlsVersions, TokenIssuer,
 };
 use crate::issuer::KeySources;
 use crate::jwt::unsecured::UnsecuredRules;
 use crate::jwt::{ClaimRules, Template};
-use crate::sasl::{Mechanisms, Registry, RegistryError, Shared};
+use crate::sasl::{Mechanisms, Occasion, Registry, RegistryError, Shared};
 
 const INVALID: &str = r#"{"status":"invalid_token"}"#;
 const GENERIC: &str =
@@ -64,8 +64,12 @@ impl Login {
             Ok(Step::Challenge { token, next }) => {
                 Err((Told::Challenge(String::from_utf8(token.to_vec()).unwrap()), Some(Self(next))))
             }
-            Err(AuthnError::Malformed(why)) => Err((Told::Malformed(why.message(&name()).into_owned()), None)),
-            Err(AuthnError::Rejected(why)) => Err((Told::Rejected(why.message(&name()).into_owned()), None)),
+            Err(AuthnError::Malformed(why)) => {
+                Err((Told::Malformed(why.message(&name(), Occasion::Authentication).into_owned()), None))
+            }
+            Err(AuthnError::Rejected(why)) => {
+                Err((Told::Rejected(why.message(&name(), Occasion::Authentication).into_owned()), None))
+            }
             Err(AuthnError::Unavailable(Outage(what))) => Err((Told::Unavailable(what), None)),
         }
     }
@@ -180,13 +184,26 @@ async fn tokens_that_are_not_good() {
     let header = |header: Value| compact(&header, &claims, "");
     let dots = ".".repeat(50_000);
     for token in [
-        ".".into(), "..".into(), "a.b".into(), "a.b.c.d".into(), "a.b.c.d.e".into(), dots,
-        header(json!({"alg": "None"})), header(json!({"alg": "nOnE"})), header(json!({"alg": ""})), header(json!({"alg": null})),
-        header(json!({"alg": 5})), header(json!({})), header(json!({"alg": "HS256"})),
+        ".".into(),
+        "..".into(),
+        "a.b".into(),
+        "a.b.c.d".into(),
+        "a.b.c.d.e".into(),
+        dots,
+        header(json!({"alg": "None"})),
+        header(json!({"alg": "nOnE"})),
+        header(json!({"alg": ""})),
+        header(json!({"alg": null})),
+        header(json!({"alg": 5})),
+        header(json!({})),
+        header(json!({"alg": "HS256"})),
         compact(&json!({"alg": "none"}), &claims, "c2ln"),
-        unsecured(&json!({"sub": "alice"})), unsecured(&json!({"exp": seconds(60)})),
-        unsecured(&json!({"sub": " ", "exp": seconds(60)})), unsecured(&json!({"sub": 1, "exp": seconds(60)})),
-        unsecured(&json!({"sub": "alice", "exp": seconds(-1)})), unsecured(&json!({"sub": "alice", "exp": "1"})),
+        unsecured(&json!({"sub": "alice"})),
+        unsecured(&json!({"exp": seconds(60)})),
+        unsecured(&json!({"sub": " ", "exp": seconds(60)})),
+        unsecured(&json!({"sub": 1, "exp": seconds(60)})),
+        unsecured(&json!({"sub": "alice", "exp": seconds(-1)})),
+        unsecured(&json!({"sub": "alice", "exp": "1"})),
         unsecured(&json!({"sub": "alice", "exp": seconds(60), "iat": seconds(30)})),
         unsecured(&json!({"sub": "alice", "exp": seconds(60), "iat": "now"})),
     ] {
@@ -207,7 +224,9 @@ async fn a_scope_that_is_missing_is_told() {
     for scope in [json!("read"), json!(["write"]), json!([]), json!("read write")] {
         assert_eq!(Login::new(&mechanisms).told(with(scope)).await, Told::Challenge(told.into()));
     }
-    let Err((Told::Challenge(_), Some(next))) = Login::new(&mechanisms).step(with(json!("read"))).await else { panic!() };
+    let Err((Told::Challenge(_), Some(next))) = Login::new(&mechanisms).step(with(json!("read"))).await else {
+        panic!()
+    };
     assert_eq!(next.told(&b"\x01"[..]).await, Told::Rejected(told.into()));
     assert_eq!(Login::new(&mechanisms).told(with(json!(["write", "x", "read"]))).await, Told::In("User:alice".into()));
 }
@@ -255,7 +274,8 @@ impl Drop for TempFile {
 }
 
 fn issuer(issuer: &str, url: String, change: impl FnOnce(&mut ClaimRules)) -> TokenIssuer {
-    let mut rules = ClaimRules { issuer: Some(issuer.into()), audiences: vec!["kafka".into()], ..ClaimRules::default() };
+    let mut rules =
+        ClaimRules { issuer: Some(issuer.into()), audiences: vec!["kafka".into()], ..ClaimRules::default() };
     change(&mut rules);
     let tls = BackendTlsConfig {
         keystore: None,
@@ -302,7 +322,8 @@ async fn each_issuer_vouches_for_its_own() {
     let shared = shared();
     let mechanisms = build(config, &shared).await.expect("mechanisms");
     let show = async |token: String| Login::new(&mechanisms).told(message(&token)).await;
-    let verified = Login::new(&mechanisms).step(message(&corp.token(&good("https://corp")).unwrap())).await.ok().expect("in");
+    let verified =
+        Login::new(&mechanisms).step(message(&corp.token(&good("https://corp")).unwrap())).await.ok().expect("in");
     assert_eq!(verified.principal.to_string(), "User:alice");
     assert_eq!(verified.attributes.expect("groups").groups, ["dev".into(), "ops".into()]);
     assert!(verified.lifetime.is_some_and(|lifetime| lifetime <= Duration::from_secs(60)));
@@ -310,7 +331,11 @@ async fn each_issuer_vouches_for_its_own() {
 
     // The keys of one are no keys of the other, and a stranger's are nobody's.
     let stranger = SigningKey::random().unwrap();
-    for token in [corp.token(&good("https://partner")), partner.token(&good("https://corp")), stranger.token(&good("https://corp"))] {
+    for token in [
+        corp.token(&good("https://partner")),
+        partner.token(&good("https://corp")),
+        stranger.token(&good("https://corp")),
+    ] {
         assert_eq!(show(token.unwrap()).await, Told::Challenge(INVALID.into()));
     }
     // SEC-12, H-191 to H-195
@@ -323,10 +348,21 @@ async fn each_issuer_vouches_for_its_own() {
         claims
     };
     for claims in [
-        with("aud", Value::Null), with("aud", json!("Kafka")), with("aud", json!([])), with("iss", Value::Null),
-        with("iss", json!("https://corp/")), with("iss", json!("HTTPS://corp")), with("iss", json!(["https://corp"])),
-        with("exp", Value::Null), with("exp", json!(seconds(-31))), with("iat", Value::Null), with("nbf", json!(seconds(40))),
-        with("sub", Value::Null), with("sub", json!("  ")), with("sub", json!("ANONYMOUS")), with("scope", json!("")),
+        with("aud", Value::Null),
+        with("aud", json!("Kafka")),
+        with("aud", json!([])),
+        with("iss", Value::Null),
+        with("iss", json!("https://corp/")),
+        with("iss", json!("HTTPS://corp")),
+        with("iss", json!(["https://corp"])),
+        with("exp", Value::Null),
+        with("exp", json!(seconds(-31))),
+        with("iat", Value::Null),
+        with("nbf", json!(seconds(40))),
+        with("sub", Value::Null),
+        with("sub", json!("  ")),
+        with("sub", json!("ANONYMOUS")),
+        with("scope", json!("")),
     ] {
         assert_eq!(show(corp.token(&claims).unwrap()).await, Told::Challenge(INVALID.into()), "{claims}");
     }
@@ -334,7 +370,13 @@ async fn each_issuer_vouches_for_its_own() {
         assert_eq!(show(bad).await, Told::Challenge(INVALID.into()));
     }
     // Expired within the skew it is good, for no time at all.
-    let late = corp.token(&{ let mut claims = with("exp", json!(seconds(-5))); claims["iat"] = json!(seconds(-60)); claims }).unwrap();
+    let late = corp
+        .token(&{
+            let mut claims = with("exp", json!(seconds(-5)));
+            claims["iat"] = json!(seconds(-60));
+            claims
+        })
+        .unwrap();
     let verified = Login::new(&mechanisms).step(message(&late)).await.ok().expect("in");
     assert_eq!(verified.lifetime, Some(Duration::ZERO));
 }
@@ -365,7 +407,8 @@ async fn what_cannot_start_names_its_key() {
     ] {
         let config = OauthbearerConfig::Issuers(vec![issuer("https://corp", url.into(), |_| ())]);
         let told = build(config, &shared()).await.err().expect("refused").to_string();
-        let start = "listener CLIENTS: SASL mechanism OAUTHBEARER: sasl.oauthbearer.jwks.endpoint.url (server.properties:7): ";
+        let start =
+            "listener CLIENTS: SASL mechanism OAUTHBEARER: sasl.oauthbearer.jwks.endpoint.url (server.properties:7): ";
         assert!(told.starts_with(start) && told.contains(problem) && !told.contains("hunter2"), "{told}");
     }
 }

@@ -103,8 +103,16 @@ impl Parsed<'_, '_> {
 
 impl Issuer {
     fn new(config: &TokenIssuer, sources: &KeySources) -> Result<Self, MechanismError> {
-        let IssuerKeys { url, allow_http, tls, refresh, retry_backoff, retry_backoff_max, max_staleness, early_interval } =
-            &config.keys;
+        let IssuerKeys {
+            url,
+            allow_http,
+            tls,
+            refresh,
+            retry_backoff,
+            retry_backoff_max,
+            max_staleness,
+            early_interval,
+        } = &config.keys;
         let fault = |problem: String| MechanismError(format!("{} ({}): {problem}", url.key, url.origin));
         let location = KeyLocation::parse(&url.value, *allow_http).map_err(|error| fault(error.to_string()))?;
         let source = KeySourceConfig {
