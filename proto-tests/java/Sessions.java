@@ -3,7 +3,9 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -16,13 +18,13 @@ import org.apache.kafka.common.serialization.IntegerDeserializer;
 import org.apache.kafka.common.serialization.IntegerSerializer;
 
 /**
- * A producer sends the numbers 0, 1, 2, ... (idempotent, acks=all) and a consumer of a group reads them, both for so many seconds without
- * a pause; says what was lost or came twice, how often the two have authenticated anew, and how many connections they made after the
- * first seconds. Usage: Sessions PROPERTIES TOPIC SECONDS.
+ * A producer sends the numbers 0, 1, 2, ... (idempotent, acks=all) to a topic of three partitions and a consumer of a group reads them, both
+ * without a pause, for so many seconds after both have had to do with every partition; says what was lost or came twice, how often the
+ * two have authenticated anew, and how many connections they made in that time. Usage: Sessions PROPERTIES TOPIC SECONDS.
  */
 public final class Sessions {
-    /** By then each has all its connections. */
-    private static final long WARM_MILLIS = 8000;
+    /** What is sent and read until each of the two has a connection to every broker, as far as partitions show. */
+    private static final long WARM_MILLIS = 120_000;
 
     public static void main(String[] args) throws Exception {
         Properties props = new Properties();
@@ -31,6 +33,7 @@ public final class Sessions {
         }
         String topic = args[1];
         long seconds = Long.parseLong(args[2]);
+        int partitions = 3;
         props.put("acks", "all");
         props.put("enable.idempotence", "true");
         props.put("linger.ms", "5");
@@ -42,8 +45,10 @@ public final class Sessions {
         AtomicInteger errors = new AtomicInteger();
         AtomicBoolean done = new AtomicBoolean();
         AtomicInteger sent = new AtomicInteger();
-        long begin = System.currentTimeMillis();
-        double[] warm = {-1, -1};
+        Set<Integer> sentTo = ConcurrentHashMap.newKeySet();
+        Set<Integer> readFrom = ConcurrentHashMap.newKeySet();
+        double[] warm = new double[2];
+        CountDownLatch isWarm = new CountDownLatch(1);
         double[] made = new double[2];
         double[] renewed = new double[2];
         double[] failed = new double[2];
@@ -53,8 +58,14 @@ public final class Sessions {
                 consumer.subscribe(List.of(topic));
                 long end = Long.MAX_VALUE;
                 while (System.currentTimeMillis() < end && !(done.get() && read.size() >= acknowledged.size())) {
-                    for (ConsumerRecord<Integer, Integer> r : consumer.poll(Duration.ofMillis(100))) read.merge(r.value(), 1, Integer::sum);
-                    if (warm[1] < 0 && System.currentTimeMillis() > begin + WARM_MILLIS) warm[1] = total(consumer.metrics(), "connection-creation-total");
+                    for (ConsumerRecord<Integer, Integer> r : consumer.poll(Duration.ofMillis(100))) {
+                        read.merge(r.value(), 1, Integer::sum);
+                        readFrom.add(r.partition());
+                    }
+                    if (isWarm.getCount() > 0 && readFrom.size() == partitions && sentTo.size() == partitions) {
+                        warm[1] = total(consumer.metrics(), "connection-creation-total");
+                        isWarm.countDown();
+                    }
                     if (done.get() && end == Long.MAX_VALUE) end = System.currentTimeMillis() + 30_000;
                 }
                 made[1] = total(consumer.metrics(), "connection-creation-total");
@@ -67,17 +78,25 @@ public final class Sessions {
         });
         consuming.start();
         try (var producer = new KafkaProducer<>(props, new IntegerSerializer(), new IntegerSerializer())) {
-            while (System.currentTimeMillis() < begin + seconds * 1000) {
+            long begin = System.currentTimeMillis();
+            long end = Long.MAX_VALUE;
+            while (System.currentTimeMillis() < end) {
+                if (end == Long.MAX_VALUE && isWarm.getCount() == 0) {
+                    end = System.currentTimeMillis() + seconds * 1000;
+                    warm[0] = total(producer.metrics(), "connection-creation-total");
+                }
+                if (end == Long.MAX_VALUE && System.currentTimeMillis() > begin + WARM_MILLIS) throw new IllegalStateException("not warm");
                 int number = sent.getAndIncrement();
                 producer.send(new ProducerRecord<>(topic, number, number), (meta, error) -> {
-                    if (error == null) acknowledged.add(number);
-                    else {
+                    if (error == null) {
+                        acknowledged.add(number);
+                        sentTo.add(meta.partition());
+                    } else {
                         errors.incrementAndGet();
                         System.out.println("error " + error);
                     }
                 });
                 if (number % 10 == 0) Thread.sleep(5);
-                if (warm[0] < 0 && System.currentTimeMillis() > begin + WARM_MILLIS) warm[0] = total(producer.metrics(), "connection-creation-total");
             }
             producer.flush();
             made[0] = total(producer.metrics(), "connection-creation-total");

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address_block::AddressBlock;
 use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
+use super::oauthbearer::OauthbearerConfig;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::principal::KafkaPrincipal;
 use crate::scram::ScramMechanism;
@@ -50,6 +51,17 @@ pub struct ServerConfig {
     pub logins: LoginConfig,
     /// `super.users` and, ours, `admin.principals`: who may change credentials.
     pub administrators: Arc<HashSet<KafkaPrincipal>>,
+}
+
+impl ServerConfig {
+    /// The listeners that take tokens without a signature.
+    pub fn insecure_validators(&self) -> Vec<String> {
+        let is_one =
+            |mechanism: &MechanismConfig| mechanism.oauthbearer.as_ref().is_some_and(OauthbearerConfig::is_unsecured);
+        let listeners =
+            self.listeners.iter().filter(|l| l.sasl.as_ref().is_some_and(|sasl| sasl.mechanisms.iter().any(is_one)));
+        listeners.map(|listener| listener.name.as_str().to_owned()).collect()
+    }
 }
 
 /// One listener.
@@ -134,15 +146,22 @@ pub struct MechanismConfig {
     /// Every other property that applies to this listener and mechanism, already resolved by precedence
     /// (`listener.name.<l>.<mechanism>.K`, then `listener.name.<l>.K`, then `K`), by the plain key `K`.
     pub properties: HashMap<String, String>,
+    /// Set exactly if it is OAUTHBEARER: by what tokens are judged.
+    pub oauthbearer: Option<OauthbearerConfig>,
 }
 
 impl fmt::Debug for MechanismConfig {
     /// Shows the properties' keys only: a mechanism of the user's own may keep secrets in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, jaas, properties } = self;
+        let Self { name, jaas, properties, oauthbearer } = self;
         let mut keys: Vec<_> = properties.keys().collect();
         keys.sort_unstable();
-        f.debug_struct("MechanismConfig").field("name", name).field("jaas", jaas).field("properties", &keys).finish()
+        f.debug_struct("MechanismConfig")
+            .field("name", name)
+            .field("jaas", jaas)
+            .field("properties", &keys)
+            .field("oauthbearer", oauthbearer)
+            .finish()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::endpoints::Endpoint;
 use super::keys::{self, Key, Scope};
 use super::names::ListenerName;
+use super::oauthbearer::ISSUER_PREFIX;
 use super::reader::Reader;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
@@ -86,6 +87,10 @@ fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool
     if key.starts_with("ssl.") && !backend_has_tls && !endpoints.iter().any(|endpoint| endpoint.protocol.has_tls()) {
         return Some("has no effect: neither a listener nor the backend has TLS".into());
     }
+    // Those that nobody reads are reported where they would be read.
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
+    }
     match Key::find(key).map(|row| row.scope) {
         Some(Scope::Broker | Scope::Listener | Scope::Mechanism) => return None,
         Some(Scope::ListenerOnly) => {
@@ -141,6 +146,9 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
                 Some("has no effect without a mechanism's prefix between the listener's and the key".into())
             }
         };
+    }
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
     }
     if let Some((prefix, inner)) = key.split_once('.')
         && (Key::find(inner).is_some() || is_mechanism_key(inner))

@@ -63,7 +63,7 @@ fn enabled(names: &[&str]) -> SaslListenerConfig {
         let options = HashMap::from([("user_alice".to_owned(), Secret::new("alice-secret"))]);
         let module = JaasModule { class: plain::LOGIN_MODULE.to_owned(), options };
         let jaas = JaasContext { modules: vec![module] };
-        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new() }
+        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new(), oauthbearer: None }
     };
     SaslListenerConfig { mechanisms: names.iter().map(mechanism).collect(), max_receive_size: 1000 }
 }
@@ -121,7 +121,7 @@ async fn configuration_errors_name_what_is_wrong() {
     assert_eq!(text(&[]).await.as_deref(), Some("listener CLIENTS: no SASL mechanisms are enabled"));
     for unknown in ["GSSAPI", "plain", "", "PLAIN "] {
         let expected = format!(
-            "listener CLIENTS: SASL mechanism {unknown:?} is not known; known are: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
+            "listener CLIENTS: SASL mechanism {unknown:?} is not known; known are: OAUTHBEARER, PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
         );
         assert_eq!(text(&["PLAIN", unknown]).await, Some(expected));
     }

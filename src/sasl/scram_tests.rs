@@ -61,7 +61,7 @@ fn listener() -> ListenerName {
 
 fn config(mechanism: ScramMechanism, properties: &[(&str, &str)]) -> MechanismConfig {
     let properties = properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties }
+    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties, oauthbearer: None }
 }
 
 fn build(mechanism: ScramMechanism, kept: Kept, properties: &[(&str, &str)]) -> Arc<dyn Mechanism> {

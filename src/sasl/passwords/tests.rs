@@ -52,7 +52,7 @@ fn config(credentials: &str) -> MechanismConfig {
     let options = HashMap::from([("user_local".to_owned(), Secret::new("local-secret"))]);
     let modules = vec![JaasModule { class: plain::LOGIN_MODULE.to_owned(), options }];
     let properties = HashMap::from([("sasl.plain.credentials".to_owned(), credentials.to_owned())]);
-    MechanismConfig { name: "PLAIN".to_owned(), jaas: JaasContext { modules }, properties }
+    MechanismConfig { name: "PLAIN".to_owned(), jaas: JaasContext { modules }, properties, oauthbearer: None }
 }
 
 impl Fixture {
@@ -66,6 +66,7 @@ impl Fixture {
             scram: Some(users.clone()),
             guesses: Arc::new(Guesses::new(limits.0, limits.1)),
             passwords: Arc::new(Passwords::new(THREADS, cache_size)),
+            ..Shared::default()
         };
         let input = FactoryInput { config: &config(credentials), listener: &ListenerName::new("L"), shared: &shared };
         let plain = plain::factory(&input).expect("mechanism");

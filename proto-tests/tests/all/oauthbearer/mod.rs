@@ -2,8 +2,10 @@
 //! which is set alike.
 
 mod clients;
+mod exchange;
 mod harness;
 mod mechanisms;
+mod moving;
 mod outages;
 mod own;
 mod rotation;
@@ -30,10 +32,12 @@ pub fn trials() -> Vec<Trial> {
         harness::trials(),
         clients::trials(),
         tokens::trials(),
+        exchange::trials(),
         rotation::trials(),
         outages::trials(),
         sessions::trials(),
         mechanisms::trials(),
+        moving::trials(),
     ]
     .into_iter()
     .flatten()

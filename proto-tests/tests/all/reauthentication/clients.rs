@@ -27,10 +27,11 @@ pub fn trials() -> Vec<Trial> {
     let java = |mechanism: &'static str| {
         steady(&format!("reauthentication::clients::java_{mechanism}"), move |cluster| java(cluster, mechanism))
     };
-    let mut all = vec![java("PLAIN"), java("SCRAM-SHA-512")];
-    for language in ["python", "old", "go", "node"] {
+    let mut all = vec![java("PLAIN"), java("SCRAM-SHA-512"), steady("reauthentication::clients::too_old", too_old)];
+    // kafkajs authenticates anew ten seconds before the end, however short the session is.
+    for (language, session) in [("python", 1500), ("old", 1500), ("go", 1500), ("node", 12_000)] {
         let name = format!("reauthentication::clients::{language}");
-        all.push(steady(&name, move |cluster| others(cluster, language)));
+        all.push(steady(&name, move |cluster| others(cluster, language, session)));
     }
     all
 }
@@ -116,19 +117,44 @@ fn java(cluster: &Cluster, mechanism: &str) -> Result<()> {
     Ok(())
 }
 
-/// Clients of other languages, those that know of sessions and those that do not: each makes do.
-fn others(cluster: &Cluster, language: &str) -> Result<()> {
-    let (front, endpoint) = front(cluster, 1500)?;
-    let topic = format!("reauthentication-{language}");
-    clients::run(cluster, language, Some("Authentication failed"), front.sasl(), &topic, &[])?;
+/// What a doorkeeper has counted at its listener, in words.
+fn told(endpoint: std::net::SocketAddr) -> Result<String> {
     let seen = scrape(endpoint)?;
     let count = |name: &str| -> f64 { seen.iter().filter(|(k, _)| k.starts_with(name)).map(|(_, v)| v).sum() };
-    progress(format!(
-        "{language} with sessions of 1500 ms: {} logins, {} of clients that cannot authenticate anew, {} re-authentications, {} sessions expired",
+    Ok(format!(
+        "{} logins, {} of clients that cannot authenticate anew, {} re-authentications, {} sessions expired",
         count("doorkeeper_logins_total{listener=\"SASL_PLAINTEXT\",mechanism=\"PLAIN\",outcome=\"success\""),
         count("doorkeeper_logins_without_reauthentication_total"),
         count("doorkeeper_reauthentications_total"),
         count("doorkeeper_connections_closed_total{listener=\"SASL_PLAINTEXT\",reason=\"session_expired\""),
-    ));
+    ))
+}
+
+/// Clients of other languages do all that they do elsewhere.
+fn others(cluster: &Cluster, language: &str, session: u64) -> Result<()> {
+    let (front, endpoint) = front(cluster, session)?;
+    let topic = format!("reauthentication-{language}");
+    clients::run(cluster, language, Some("Authentication failed"), front.sasl(), &topic, &[])?;
+    progress(format!("{language} with sessions of {session} ms: {}", told(endpoint)?));
+    Ok(())
+}
+
+/// A client that does not know of sessions is cut off at each end, comes again, and loses nothing.
+fn too_old(cluster: &Cluster) -> Result<()> {
+    let (front, endpoint) = front(cluster, 2000)?;
+    let topic = "reauthentication-too-old";
+    cluster.create_topic(topic, &[&[1, 2, 3]], &[])?;
+    let client = clients::prepare("pure")?;
+    let mut words = client.split_whitespace();
+    let mut command = process::command(words.next().ok_or("no command")?);
+    command.args(words).args(["stay", "15", &front.sasl().to_string(), ALICE.0, ALICE.1, topic]);
+    let said = process::run("kafka-python", command, "", Duration::from_secs(120))?.ok()?;
+    progress(format!("kafka-python with sessions of 2000 ms: {} {}", said.trim(), told(endpoint)?));
+    let mut words = said.split_whitespace().filter_map(|word| word.parse::<u32>().ok());
+    let (sent, acknowledged) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+    check!(sent > 20 && sent == acknowledged, "{said}");
+    let expired = r#"doorkeeper_connections_closed_total{listener="SASL_PLAINTEXT",reason="session_expired"}"#;
+    let expired = scrape(endpoint)?[expired];
+    check!(expired >= 3.0, "{expired} sessions expired");
     Ok(())
 }
