@@ -6,6 +6,7 @@
 
 mod answering;
 pub mod api_table;
+mod backend_side;
 mod buffer;
 mod close_reason;
 mod docs;
@@ -16,22 +17,23 @@ mod rewrite;
 mod traffic;
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Administration;
-use crate::backend::{ConnectError, OpenConnection, Topology};
+use crate::backend::Topology;
 use crate::listener::{Addresses, Target};
 use crate::principal::KafkaPrincipal;
 use crate::session::Session;
 use crate::transport::Transport;
 
 use answering::Answering;
+use backend_side::Backend;
 pub use close_reason::CloseReason;
 pub use docs::documentation;
 use in_flight::InFlight;
@@ -111,7 +113,7 @@ impl Relay {
     ) -> Self {
         let mut relay = Self {
             client,
-            backend: Backend::NotYet(target, topology.clone()),
+            backend: Backend::new(target, topology.clone()),
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),
@@ -241,45 +243,6 @@ impl Relay {
             true if self.ending.is_some() => self.ending.take(),
             true if self.requests.eof => Some(CloseReason::ClientClosed),
             true if self.draining && !self.requests.is_inside_a_request() => Some(CloseReason::Shutdown),
-            _ => None,
-        }
-    }
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<(Transport, OpenConnection), ConnectError>> + Send>>;
-
-/// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
-enum Backend {
-    NotYet(Target, Arc<Topology>),
-    Opening(Opening),
-    Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
-}
-
-impl Backend {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Transport, ConnectError>> {
-        loop {
-            match self {
-                Self::NotYet(target, topology) => {
-                    let (target, topology) = (*target, topology.clone());
-                    *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
-                }
-                Self::Opening(opening) => {
-                    let (transport, counted) = ready!(opening.as_mut().poll(cx))?;
-                    tracing::debug!(broker = ?transport.peer_addr(), "backend connection opened");
-                    *self = Self::Open(transport, counted);
-                }
-                Self::Open(..) => break,
-            }
-        }
-        match self {
-            Self::Open(transport, _) => Poll::Ready(Ok(transport)),
-            _ => Poll::Pending,
-        }
-    }
-
-    fn opened(&mut self) -> Option<&mut Transport> {
-        match self {
-            Self::Open(transport, _) => Some(transport),
             _ => None,
         }
     }

@@ -348,6 +348,13 @@ impl Relay {
             } else {
                 true
             };
+            if self.backend.is_due() {
+                // Nothing may be in flight while the backend connection is authenticated anew.
+                if matches!(found, Next::Found) || !self.in_flight.is_empty() {
+                    return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
+                }
+                self.backend.renew();
+            }
             if answer_expected {
                 self.in_flight.push(Forwarded { correlation_id, row, version });
             }
