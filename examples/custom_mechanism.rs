@@ -43,10 +43,9 @@ impl ServerExchange for AwaitCode {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let mut code = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = match code.take_if(|code| code.matches(&token)) {
-            Some(_) => Ok(Step::Success {
-                token: Bytes::new(),
-                verified: Verified::new(KafkaPrincipal::user("guest")),
-            }),
+            Some(_) => {
+                Ok(Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("guest")) })
+            }
             None => Err(AuthnError::Rejected(Rejection::text("Authentication failed: no such code"))),
         };
         Box::pin(future::ready(verdict))

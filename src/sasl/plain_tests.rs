@@ -27,7 +27,9 @@ fn login(mechanism: &dyn Mechanism, token: &[u8]) -> Result<String, String> {
             assert!(token.is_empty());
             Ok(verified.principal.to_string())
         }
-        std::task::Poll::Ready(Err(AuthnError::Malformed(why) | AuthnError::Rejected(why))) => Err(why.message(mechanism.name()).into_owned()),
+        std::task::Poll::Ready(Err(AuthnError::Malformed(why) | AuthnError::Rejected(why))) => {
+            Err(why.message(mechanism.name()).into_owned())
+        }
         _ => panic!("PLAIN has one round and judges at once"),
     }
 }

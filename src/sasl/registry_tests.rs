@@ -40,8 +40,7 @@ struct State(Habit);
 impl ServerExchange for State {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let rejected = Err(AuthnError::Rejected(Rejection::text("no")));
-        let success =
-            Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("anyone")) };
+        let success = Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("anyone")) };
         let challenge = |next| Ok(Step::Challenge { token: Bytes::new(), next: Box::new(State(next)) });
         Box::pin(future::ready(match self.0 {
             Habit::Accepts => Ok(success),

@@ -108,9 +108,7 @@ impl ServerExchange for AwaitClientFirst {
         let Self { users, peer } = *self;
         match server::start(users.mechanism, &token) {
             Ok(opening) => Box::pin(async move { users.challenge(opening, peer).await }),
-            Err(OpeningError::Malformed(_)) => {
-                Box::pin(future::ready(Err(AuthnError::Malformed(WRONG))))
-            }
+            Err(OpeningError::Malformed(_)) => Box::pin(future::ready(Err(AuthnError::Malformed(WRONG)))),
             // Kafka tells this only to those who name a user that exists.
             Err(OpeningError::OtherAuthzid) => Box::pin(future::ready(Err(AuthnError::Rejected(OTHER_AUTHZID)))),
         }

@@ -84,7 +84,9 @@ impl Fixture {
                 assert!(token.is_empty());
                 Ok(verified.principal.to_string())
             }
-            Err(AuthnError::Malformed(why) | AuthnError::Rejected(why)) => Err(why.message(self.plain.name()).into_owned()),
+            Err(AuthnError::Malformed(why) | AuthnError::Rejected(why)) => {
+                Err(why.message(self.plain.name()).into_owned())
+            }
             Err(AuthnError::Unavailable(Outage(what))) => Err(format!("no answer: {what}")),
             Ok(Step::Challenge { .. }) => panic!("PLAIN has one round"),
         }
