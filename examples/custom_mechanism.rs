@@ -81,6 +81,7 @@ async fn drive(registry: &Registry) -> Result<(), Box<dyn std::error::Error>> {
         name: "X-ONE-TIME-CODE".to_owned(),
         jaas: JaasContext::default(),
         properties: [("one.time.code".to_owned(), "4711-0815".to_owned())].into(),
+        oauthbearer: None,
     };
     let config = SaslListenerConfig { mechanisms: vec![enabled], max_receive_size: 524_288 };
     let mechanisms = registry.build(&config, &listener, &Shared::default()).await?;

@@ -180,32 +180,41 @@ fn read_login(
     };
     refuse_handler(reader, spoken);
     let own = reader.find(&keys::BACKEND_SASL_JAAS_CONFIG);
-    let place = Place::of(reader, listener);
-    let context = match (&own, spoken, place) {
-        (Some(found), ..) => Some(logins.property(reader, found)?),
-        // Keys say all that an entry would.
-        (None, LoginMechanism::OauthBearer, Place::Own) => None,
-        (None, ..) => {
-            let told = reader.errors.len();
-            let context = logins.server_context(reader, listener, &mechanism);
-            for error in &mut reader.errors[told..] {
-                let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
-                error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
+    if spoken == LoginMechanism::OauthBearer {
+        let place = Place::of(reader, listener);
+        let entry = match place {
+            Place::Own => token_login::own_entry(reader, logins, own.as_ref()),
+            Place::BetweenBrokers(listener) => {
+                wanted(reader, |reader| logins.oauthbearer_entry(reader, listener, true))
             }
-            Some(context?)
-        }
+        };
+        let login = token_login::read(reader, place, &entry?, servers)?;
+        return Some(BackendLogin::OauthBearer(Arc::new(login)));
+    }
+    let context = match &own {
+        Some(found) => logins.property(reader, found)?,
+        None => wanted(reader, |reader| logins.server_context(reader, listener, &mechanism))?,
     };
     match spoken {
-        LoginMechanism::OauthBearer => token_login::read(reader, place, own.as_ref(), context, servers)
-            .map(|login| BackendLogin::OauthBearer(Arc::new(login))),
-        LoginMechanism::Plain => {
-            credentials(reader, own.as_ref(), listener, (spoken, PLAIN_LOGIN_MODULE), context?).map(BackendLogin::Plain)
-        }
         LoginMechanism::Scram(scram) => {
-            credentials(reader, own.as_ref(), listener, (spoken, SCRAM_LOGIN_MODULE), context?)
+            credentials(reader, own.as_ref(), listener, (spoken, SCRAM_LOGIN_MODULE), context)
                 .map(|credentials| BackendLogin::Scram(scram, credentials))
         }
+        _ => {
+            credentials(reader, own.as_ref(), listener, (spoken, PLAIN_LOGIN_MODULE), context).map(BackendLogin::Plain)
+        }
     }
+}
+
+/// What `find` finds in a listener's settings; its errors say what it was wanted for.
+fn wanted<'a, T>(reader: &mut Reader<'a>, find: impl FnOnce(&mut Reader<'a>) -> Option<T>) -> Option<T> {
+    let told = reader.errors.len();
+    let found = find(reader);
+    for error in &mut reader.errors[told..] {
+        let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
+        error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
+    }
+    found
 }
 
 /// The class by which Kafka's client gets its tokens: other mechanisms have none.

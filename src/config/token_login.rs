@@ -1,22 +1,26 @@
 //! The front's own login by OAUTHBEARER: Kafka's keys and JAAS options for where tokens come from.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::entry_tls;
+use super::error::ConfigError;
 use super::keys::{self, Key, LOGIN_HANDLERS};
+use super::login::Logins;
 use super::names::{HostPort, ListenerName};
+use super::oauthbearer::{Entry, OAUTHBEARER_LOGIN_MODULE, entry_tls, is_loopback};
 use super::reader::{Found, Reader};
 use super::tls::located;
 use super::token_types::{TokenEndpoint, TokenLogin, TokenRefresh, TokenSource};
-use super::types::{JaasContext, JaasModule};
+use super::types::JaasContext;
 use super::unsecured_token;
 use crate::secret::Secret;
 
-pub(super) const OAUTHBEARER_LOGIN_MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 /// The mechanism in keys.
 const MECHANISM: &str = "oauthbearer";
 const EXTENSION: &str = "extension_";
+
+type Options = HashMap<String, Secret>;
 
 /// Keys that say where this front's tokens come from and by which secret. They are taken from one place together, so that a secret
 /// never meets a URL that it does not belong to.
@@ -73,46 +77,45 @@ pub(super) fn is_read_between_brokers(listener: &ListenerName, key: &str) -> boo
 /// Collects what is wrong, under the key that it can be mended by.
 struct Told<'t, 'a> {
     reader: &'t mut Reader<'a>,
-    /// The JAAS entry, if it is the backend's own.
-    jaas: Option<&'t Found<'a>>,
+    entry: &'t Entry,
     place: Place<'t>,
 }
 
 impl Told<'_, '_> {
-    fn place_of_entry(&self) -> String {
-        match (self.jaas, self.place) {
-            (Some(found), _) => format!("{} ({})", found.key, found.setting.origin),
-            (None, Place::Own) => keys::BACKEND_SASL_JAAS_CONFIG.name.to_owned(),
-            (None, Place::BetweenBrokers(listener)) => format!("the JAAS entry of listener {listener} for OAUTHBEARER"),
-        }
-    }
-
     fn of_entry(&mut self, problem: String) {
-        match (self.jaas, self.place) {
-            (Some(found), _) => self.reader.error(found, problem),
-            (None, Place::Own) => self.reader.missing(keys::BACKEND_SASL_JAAS_CONFIG.name, problem),
-            (None, Place::BetweenBrokers(listener)) => {
-                let problem = format!("{problem}; it is the JAAS entry of listener {listener} for OAUTHBEARER");
-                self.reader.missing(keys::BACKEND_SASL_JAAS_CONFIG.name, problem);
-            }
-        }
+        let (key, origin) = (self.entry.key.clone(), self.entry.origin.clone());
+        self.reader.errors.push(ConfigError { key, origin, problem });
     }
 }
 
-/// The login that `context` and the keys in `place` describe; `None` only if something was reported. `jaas` is the setting that
-/// `context` is from, if it is the backend's own.
-pub(super) fn read<'a>(
-    reader: &mut Reader<'a>,
+/// The backend's own JAAS entry, if `found`; without one, keys say all that it would. `None` only if something was reported.
+pub(super) fn own_entry(reader: &mut Reader<'_>, logins: &Logins, found: Option<&Found<'_>>) -> Option<Entry> {
+    let Some(found) = found else {
+        let (context, key) = (JaasContext::default(), keys::BACKEND_SASL_JAAS_CONFIG.name.to_owned());
+        return Some(Entry { context, key, origin: String::new() });
+    };
+    let context = logins.property(reader, found)?;
+    let (key, origin) = (found.key.clone(), found.setting.origin.clone());
+    let modules: Vec<_> =
+        context.modules.into_iter().filter(|module| module.class == OAUTHBEARER_LOGIN_MODULE).collect();
+    if modules.len() != 1 {
+        let problem = format!("expected exactly one {OAUTHBEARER_LOGIN_MODULE}, found {}", modules.len());
+        reader.error(found, problem);
+        return None;
+    }
+    Some(Entry { context: JaasContext { modules }, key, origin })
+}
+
+/// The login that the entry and the keys in `place` describe; `None` only if something was reported.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
     place: Place<'_>,
-    jaas: Option<&Found<'a>>,
-    context: Option<JaasContext>,
+    entry: &Entry,
     backend: &[HostPort],
 ) -> Option<TokenLogin> {
-    let mut told = Told { reader, jaas, place };
-    let entry = match context {
-        Some(context) => the_module(&mut told, context)?,
-        None => JaasModule { class: OAUTHBEARER_LOGIN_MODULE.to_owned(), options: Default::default() },
-    };
+    let mut told = Told { reader, entry, place };
+    let nothing = HashMap::new();
+    let options = entry.context.modules.first().map_or(&nothing, |module| &module.options);
     let begin = told.reader.errors.len();
     let refresh = read_refresh(told.reader, place);
     for key in [
@@ -120,7 +123,8 @@ pub(super) fn read<'a>(
         &keys::BACKEND_SASL_OAUTHBEARER_JWT_RETRIEVER_CLASS,
         &keys::BACKEND_SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS,
     ] {
-        if let Some(found) = place.find(told.reader, key) {
+        // Between brokers the classes of a listener's own judge of tokens have the same names.
+        if let Some(found) = told.reader.find(key) {
             let _ = told.reader.choice(key, &found);
         }
     }
@@ -136,17 +140,17 @@ pub(super) fn read<'a>(
     };
     let (source, extensions) = match (is_unsecured, url) {
         (false, Some(url)) => {
-            if entry.options.keys().any(|option| option.starts_with(unsecured_token::OPTION)) {
+            if options.keys().any(|option| option.starts_with(unsecured_token::OPTION)) {
                 let problem = "options that begin with unsecuredLogin do not go together with a token endpoint";
                 told.of_entry(problem.to_owned());
             }
-            let source = issued(&mut told, &entry, &url);
-            (source, extensions(&mut told, &entry, EXTENSION))
+            let source = issued(&mut told, options, &url);
+            (source, extensions(&mut told, options, EXTENSION))
         }
         (true, None) => {
             check_insecure(&mut told, backend);
-            let token = unsecured_token::read(&entry).map_err(|problem| told.of_entry(problem)).ok();
-            (token.map(TokenSource::Unsecured), extensions(&mut told, &entry, unsecured_token::EXTENSION))
+            let token = unsecured_token::read(options).map_err(|problem| told.of_entry(problem)).ok();
+            (token.map(TokenSource::Unsecured), extensions(&mut told, options, unsecured_token::EXTENSION))
         }
         (false, None) => {
             let key = keys::BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL.name;
@@ -173,24 +177,6 @@ pub(super) fn read<'a>(
     Some(TokenLogin { source: source?, extensions: extensions?, refresh: refresh?, between_brokers })
 }
 
-/// The entry's login module for this mechanism: exactly one, as in Kafka.
-fn the_module(told: &mut Told<'_, '_>, context: JaasContext) -> Option<JaasModule> {
-    let mut modules = context.modules.into_iter().filter(|module| module.class == OAUTHBEARER_LOGIN_MODULE);
-    match (modules.next(), modules.next()) {
-        (Some(module), None) => Some(module),
-        (None, _) => {
-            told.of_entry(format!("expected a {OAUTHBEARER_LOGIN_MODULE} to log in to the backend"));
-            None
-        }
-        _ => {
-            told.of_entry(format!(
-                "expected one {OAUTHBEARER_LOGIN_MODULE} to log in to the backend, there are several"
-            ));
-            None
-        }
-    }
-}
-
 fn read_refresh(reader: &mut Reader<'_>, place: Place<'_>) -> Option<TokenRefresh> {
     let fraction = |reader: &mut Reader<'_>, key| {
         let found = place.find(reader, key)?;
@@ -215,7 +201,7 @@ fn number(reader: &mut Reader<'_>, place: Place<'_>, key: &Key) -> u64 {
 }
 
 /// Tokens that somebody issues, from a file or a token endpoint.
-fn issued(told: &mut Told<'_, '_>, entry: &JaasModule, url: &Found<'_>) -> Option<TokenSource> {
+fn issued(told: &mut Told<'_, '_>, options: &Options, url: &Found<'_>) -> Option<TokenSource> {
     let (scheme, rest) = url.text().split_once(':').unwrap_or_default();
     if scheme.eq_ignore_ascii_case("file") {
         // `file:/path` and, with an empty host, `file:///path`.
@@ -232,8 +218,8 @@ fn issued(told: &mut Told<'_, '_>, entry: &JaasModule, url: &Found<'_>) -> Optio
         return None;
     }
     let place = told.place;
-    let client_id = key_or_option(told, entry, &keys::BACKEND_SASL_OAUTHBEARER_CLIENT_ID, "clientId");
-    let client_secret = key_or_option(told, entry, &keys::BACKEND_SASL_OAUTHBEARER_CLIENT_SECRET, "clientSecret");
+    let client_id = key_or_option(told, options, &keys::BACKEND_SASL_OAUTHBEARER_CLIENT_ID, "clientId");
+    let client_secret = key_or_option(told, options, &keys::BACKEND_SASL_OAUTHBEARER_CLIENT_SECRET, "clientSecret");
     for (key, option, value) in [
         (&keys::BACKEND_SASL_OAUTHBEARER_CLIENT_ID, "clientId", &client_id),
         (&keys::BACKEND_SASL_OAUTHBEARER_CLIENT_SECRET, "clientSecret", &client_secret),
@@ -244,10 +230,9 @@ fn issued(told: &mut Told<'_, '_>, entry: &JaasModule, url: &Found<'_>) -> Optio
             told.reader.missing(key.name, problem);
         }
     }
-    let scope = key_or_option(told, entry, &keys::BACKEND_SASL_OAUTHBEARER_SCOPE, "scope");
-    let tls = entry_tls::read(entry, &told.place_of_entry());
-    let tls = tls.map_err(|problems| problems.into_iter().for_each(|problem| told.of_entry(problem))).ok();
-    let allow_http = told.reader.find(&keys::BACKEND_SASL_OAUTHBEARER_INSECURE_TOKEN_ENDPOINT_HTTP)?;
+    let scope = key_or_option(told, options, &keys::BACKEND_SASL_OAUTHBEARER_SCOPE, "scope");
+    let tls = entry_tls(told.reader, told.entry);
+    let allow_http = told.reader.find(&keys::BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_INSECURE_HTTP_ALLOWED)?;
     let allow_http = told.reader.boolean(&allow_http);
     let urlencode = place.find(told.reader, &keys::BACKEND_SASL_OAUTHBEARER_HEADER_URLENCODE)?;
     let urlencode_header = told.reader.boolean(&urlencode);
@@ -284,9 +269,9 @@ fn issued(told: &mut Told<'_, '_>, entry: &JaasModule, url: &Found<'_>) -> Optio
 }
 
 /// The key, else the option of the JAAS entry; blanks around it do not count, and nothing else is nothing.
-fn key_or_option(told: &mut Told<'_, '_>, entry: &JaasModule, key: &Key, option: &str) -> Option<Secret> {
+fn key_or_option(told: &mut Told<'_, '_>, options: &Options, key: &Key, option: &str) -> Option<Secret> {
     let found = told.place.find(told.reader, key);
-    let text = match (&found, entry.options.get(option)) {
+    let text = match (&found, options.get(option)) {
         (Some(found), _) => found.text().as_bytes(),
         (None, Some(value)) => value.expose(),
         (None, None) => return None,
@@ -300,9 +285,9 @@ fn key_or_option(told: &mut Told<'_, '_>, entry: &JaasModule, key: &Key, option:
 }
 
 /// The options of the entry that are SASL extensions, checked as Kafka's client does.
-fn extensions(told: &mut Told<'_, '_>, entry: &JaasModule, prefix: &str) -> Option<Vec<(String, String)>> {
+fn extensions(told: &mut Told<'_, '_>, options: &Options, prefix: &str) -> Option<Vec<(String, String)>> {
     let mut extensions = Vec::new();
-    for (option, value) in &entry.options {
+    for (option, value) in options {
         let Some(name) = option.strip_prefix(prefix) else { continue };
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphabetic()) || name == "auth" {
             let problem = "the name of a SASL extension is of letters A to Z and a to z, and not auth";
@@ -326,12 +311,9 @@ fn extensions(told: &mut Told<'_, '_>, entry: &JaasModule, prefix: &str) -> Opti
 
 /// Unsecured tokens are for development: towards another machine only where a key that says so allows it. Always with a warning.
 fn check_insecure(told: &mut Told<'_, '_>, backend: &[HostPort]) {
-    let key = &keys::BACKEND_SASL_OAUTHBEARER_INSECURE_UNSECURED_LOGIN;
+    let key = &keys::BACKEND_SASL_OAUTHBEARER_INSECURE_UNSECURED_TOKENS_ALLOWED;
     let is_allowed = told.reader.find(key).and_then(|found| told.reader.boolean(&found)).unwrap_or_default();
-    let is_loopback = |server: &HostPort| {
-        server.host == "localhost" || server.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
-    };
-    if is_allowed || backend.iter().all(is_loopback) {
+    if is_allowed || backend.iter().all(|server| is_loopback(&server.host)) {
         told.reader.warn(
             "backend: this front logs in by unsecured tokens (OAUTHBEARER without a token endpoint): whoever reaches the backend \
              can do so under any name; never in production",

@@ -1,9 +1,10 @@
 //! The options of a JAAS entry by which Kafka's client makes an unsecured token, read as Kafka reads them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::token_types::{ClaimValue, UnsecuredToken};
-use super::types::JaasModule;
+use crate::secret::Secret;
 
 /// How all of them begin.
 pub(super) const OPTION: &str = "unsecuredLogin";
@@ -14,10 +15,10 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
 /// Kafka sets them itself.
 const RESERVED: [&str; 2] = ["iat", "exp"];
 
-/// The token that the entry describes. An error never has a value in it.
-pub(super) fn read(entry: &JaasModule) -> Result<UnsecuredToken, String> {
+/// The token that the entry's options describe. An error never has a value in it.
+pub(super) fn read(all: &HashMap<String, Secret>) -> Result<UnsecuredToken, String> {
     let mut options: Vec<(&str, &str)> = Vec::new();
-    for (option, value) in &entry.options {
+    for (option, value) in all {
         let Some(name) = option.strip_prefix(OPTION) else { continue };
         let value = std::str::from_utf8(value.expose()).map_err(|_| format!("option {option} is no text"))?;
         options.push((name, value));
@@ -93,11 +94,9 @@ fn list(value: &str) -> Result<Vec<String>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
 
-    fn entry(options: &[(&str, &str)]) -> JaasModule {
-        let options = options.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect();
-        JaasModule { class: String::new(), options }
+    fn entry(options: &[(&str, &str)]) -> HashMap<String, Secret> {
+        options.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect()
     }
 
     #[test]

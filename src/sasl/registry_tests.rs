@@ -63,7 +63,7 @@ fn enabled(names: &[&str]) -> SaslListenerConfig {
         let options = HashMap::from([("user_alice".to_owned(), Secret::new("alice-secret"))]);
         let module = JaasModule { class: plain::LOGIN_MODULE.to_owned(), options };
         let jaas = JaasContext { modules: vec![module] };
-        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new() }
+        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new(), oauthbearer: None }
     };
     SaslListenerConfig { mechanisms: names.iter().map(mechanism).collect(), max_receive_size: 1000 }
 }

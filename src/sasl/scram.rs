@@ -130,7 +130,7 @@ impl Users {
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
         let guesser = self.guesses.by(peer, waits.user());
-        let next = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser });
+        let next = Box::new(AwaitClientFinal { waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
 }
@@ -147,7 +147,6 @@ fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCred
 
 /// Waits for the client's proof that it knows the password.
 struct AwaitClientFinal {
-    mechanism: ScramMechanism,
     waits: AwaitsProof,
     is_known: bool,
     guesser: Guesser,
@@ -161,7 +160,7 @@ impl ServerExchange for AwaitClientFinal {
 
 impl AwaitClientFinal {
     fn judge(self, token: &[u8]) -> Result<Step, AuthnError> {
-        let Self { mechanism, waits, is_known, guesser } = self;
+        let Self { waits, is_known, guesser } = self;
         let rejected = || Err(AuthnError::Rejected(WRONG));
         let principal = KafkaPrincipal::user(waits.user());
         let admitted = guesser.admit(Instant::now());

@@ -88,12 +88,12 @@ fn unsecured_tokens_are_warned_of_and_stay_on_this_machine() {
     assert_eq!(
         errors(&text),
         [
-            "backend.sasl.oauthbearer.insecure.unsecured.login: without backend.sasl.oauthbearer.token.endpoint.url tokens are \
+            "backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed: without backend.sasl.oauthbearer.token.endpoint.url tokens are \
              unsecured, which a backend on another machine must not take; expected that key, or \
-             backend.sasl.oauthbearer.insecure.unsecured.login=true"
+             backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed=true"
         ]
     );
-    let allowed = good(&format!("{text}backend.sasl.oauthbearer.insecure.unsecured.login=true\n"));
+    let allowed = good(&format!("{text}backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed=true\n"));
     assert!(allowed.warnings.iter().any(|warning| warning.contains("unsecured tokens")));
 }
 
@@ -134,7 +134,7 @@ fn what_is_wrong_names_the_key_and_shows_no_secret() {
     let issued = "clientId=a clientSecret=hunter2";
     let key = |name: &str, value: &str| format!("{URL}backend.sasl.{name}={value}\n");
     let url = |url: &str| format!("backend.sasl.oauthbearer.token.endpoint.url={url}\n");
-    let unsecured = "backend.sasl.oauthbearer.insecure.unsecured.login=true\n".to_owned();
+    let unsecured = "backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed=true\n".to_owned();
     let at_4 = |rest: &str| format!("backend.sasl.oauthbearer.token.endpoint.url (server.properties:4): {rest}");
     let at_5 = |name: &str, rest: &str| format!("backend.sasl.{name} (server.properties:5): {rest}");
     for (options, keys, want) in [
@@ -256,5 +256,5 @@ fn what_is_wrong_names_the_key_and_shows_no_secret() {
         "{told:?}"
     );
     let told = errors(&by_token("", URL).replace("OAuthBearerLoginModule", "Other"));
-    assert_eq!(told, [format!("{entry}expected a {MODULE} to log in to the backend")]);
+    assert_eq!(told, [format!("{entry}expected exactly one {MODULE}, found 0")]);
 }
