@@ -261,6 +261,8 @@ fn read_sasl(
     let name = &endpoint.name;
     let found = reader.find_for(name, &keys::SASL_SERVER_MAX_RECEIVE_SIZE);
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
+    let found = reader.find_for(name, &keys::CONNECTIONS_MAX_REAUTH_MS);
+    reader.number(&keys::CONNECTIONS_MAX_REAUTH_MS, found);
     let mut mechanisms = Vec::new();
     let enabled = enabled_mechanisms(reader, name);
     let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
@@ -281,6 +283,9 @@ fn read_sasl(
         if let Some(found) = reader.find_by_name(&key) {
             reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
         }
+        let reauth = &keys::CONNECTIONS_MAX_REAUTH_MS;
+        let found = reader.find_by_name(&format!("{}{}.{}", name.key_prefix(), mechanism.to_lowercase(), reauth.name));
+        reader.number(reauth, found);
         let jaas = if is_scram(&mechanism) {
             logins.scram_context(reader, name, &mechanism)
         } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
@@ -302,7 +307,7 @@ fn read_sasl(
 fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &str) -> HashMap<String, String> {
     let listener = name.key_prefix();
     let own = format!("{listener}{}.", mechanism.to_lowercase());
-    let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
+    let concerns = |key: &str| key.starts_with("sasl.") || key == keys::CONNECTIONS_MAX_REAUTH_MS.name;
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
     // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
     let is_its_own = |row: &keys::Key| matches!(row.scope, keys::Scope::Mechanism | keys::Scope::MechanismOnly);

@@ -100,7 +100,7 @@ impl Backend {
 
     /// When to look next, if ever.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        self.renew_at.filter(|at| *at > now)
+        self.renew_at.filter(|_| !self.is_due).map(|at| at.max(now))
     }
 
     /// Whether [`Self::next_look`] says something new. Only once.

@@ -158,6 +158,19 @@ fn logins(page: &mut Page, listeners: &Listeners) {
     }
     let mut samples = page.family(&LOGIN_DURATION);
     listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.login_duration()));
+    let mut samples = page.family(&LOGINS_WITHOUT_REAUTHENTICATION);
+    for listener in listeners {
+        samples.put(&[listener.name()], listener.logins_without_reauthentication_total());
+    }
+    let mut samples = page.family(&REAUTHENTICATIONS);
+    for listener in listeners {
+        let name = listener.name();
+        listener.reauthentications(|mechanism, outcome, count| samples.put(&[name, mechanism, outcome], count));
+    }
+    let mut samples = page.family(&REAUTHENTICATION_DURATION);
+    for listener in listeners {
+        samples.put_histogram(&[listener.name()], listener.reauthentication_duration());
+    }
 }
 
 fn traffic(page: &mut Page, listeners: &Listeners) {
