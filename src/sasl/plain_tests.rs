@@ -13,7 +13,7 @@ fn module(class: &str, options: &[(&str, &str)]) -> JaasModule {
 
 fn build(modules: Vec<JaasModule>) -> Result<Arc<dyn Mechanism>, MechanismError> {
     let jaas = JaasContext { modules };
-    let config = MechanismConfig { name: "PLAIN".to_owned(), jaas, properties: HashMap::new() };
+    let config = MechanismConfig { name: "PLAIN".to_owned(), jaas, properties: HashMap::new(), oauthbearer: None };
     factory(&FactoryInput::alone(&config, &ListenerName::new(LISTENER)))
 }
 
