@@ -10,6 +10,8 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/accept.rs"]
 mod accept;
+#[path = "all/backend_login.rs"]
+mod backend_login;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/certificates.rs"]
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         scram::trials(),
         scram_client::trials(),
         oauthbearer::trials(),
+        backend_login::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),
