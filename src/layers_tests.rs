@@ -9,6 +9,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire", &["secret"]),
     ("secret", &[]),
     ("scram", &["secret"]),
+    ("jwt", &["secret"]),
     ("store", &["scram", "secret"]),
     ("admin", &["config", "principal", "scram", "secret", "store", "wire"]),
     (
@@ -25,7 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("explain", &["config", "principal"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
-    ("sasl", &["config", "foreign", "principal", "scram", "secret", "wire"]),
+    ("sasl", &["config", "foreign", "jwt", "principal", "scram", "secret", "wire"]),
     ("session", &["config", "principal", "sasl"]),
     ("backend", &["config", "listener", "scram", "secret", "socket", "tls", "transport", "wire"]),
     (

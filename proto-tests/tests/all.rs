@@ -10,6 +10,8 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/accept.rs"]
 mod accept;
+#[path = "all/backend_login.rs"]
+mod backend_login;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/certificates.rs"]
@@ -32,6 +34,8 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/oauthbearer/mod.rs"]
+mod oauthbearer;
 #[path = "all/observe.rs"]
 mod observe;
 #[path = "all/passwords.rs"]
@@ -88,6 +92,8 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
+        oauthbearer::trials(),
+        backend_login::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),
@@ -127,6 +133,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 fn stop() {
     shared_front::stop();
     scram::stop();
+    proto_tests::bearer::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }
