@@ -122,7 +122,7 @@ fn effect(key: &str, listeners: &BTreeMap<ListenerName, bool>) -> Effect {
             return Effect::Live;
         }
         return match Key::find(key) {
-            Some(row) if matches!(row.scope, Scope::Broker | Scope::Listener) => {
+            Some(row) if matches!(row.scope, Scope::Broker | Scope::Listener | Scope::Mechanism) => {
                 of_row(row, &|| "Cannot update these configs dynamically; a restart is needed".to_owned())
             }
             // What is the mechanisms' own.
@@ -142,12 +142,14 @@ fn effect(key: &str, listeners: &BTreeMap<ListenerName, bool>) -> Effect {
     }
     let frozen = || existing_listener(name);
     match Key::find(key) {
-        Some(row) if matches!(row.scope, Scope::Listener | Scope::ListenerOnly) => of_row(row, &frozen),
+        Some(row) if matches!(row.scope, Scope::Listener | Scope::Mechanism | Scope::ListenerOnly) => {
+            of_row(row, &frozen)
+        }
         Some(_) => Effect::None,
         None if is_mechanism_key(key) => Effect::Live,
         None => match key.split_once('.') {
             Some((_, inner)) => match Key::find(inner) {
-                Some(row) if row.scope == Scope::MechanismOnly => of_row(row, &frozen),
+                Some(row) if matches!(row.scope, Scope::Mechanism | Scope::MechanismOnly) => of_row(row, &frozen),
                 None if is_mechanism_key(inner) => Effect::Live,
                 _ => Effect::None,
             },

@@ -2,7 +2,7 @@
 
 use super::keys::Default::{Derived, Fixed, Required, Unset};
 use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
-use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
+use super::keys::Scope::{Broker, Listener, ListenerOnly, Mechanism, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 use crate::principal::NameSource;
 
@@ -108,6 +108,74 @@ keys! {
     CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";
+}
+"OAUTHBEARER" {
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_URL = "sasl.oauthbearer.jwks.endpoint.url", Text, Unset, Mechanism, true,
+        "Where the issuer's keys are, as a JSON Web Key Set (RFC 7517): `https://...`, `file:///...`, or `http://` towards a loopback \
+         address. A listener with OAUTHBEARER needs it, together with `sasl.oauthbearer.expected.issuer` and \
+         `sasl.oauthbearer.expected.audience`. The keys are fetched in the background and kept while the issuer is away; a listener \
+         also starts while it is, and refuses tokens until the keys are there. For `https` the `ssl.*` options of the JAAS entry say whose \
+         certificates are believed, as in Kafka. If `KAFKA_OPTS` sets `-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=`, the URL must \
+         be in that list.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.refresh.ms", Long(1), Fixed("3600000"), Mechanism, true,
+        "How often in milliseconds the keys are fetched anew. A key that the issuer has withdrawn is taken at most this long.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MS = "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Long(1), Fixed("100"), Mechanism, true,
+        "The wait in milliseconds after the first failed fetch; it doubles with each.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MAX_MS = "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Long(1), Fixed("10000"), Mechanism, true,
+        "The longest wait in milliseconds after a failed fetch.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS = "sasl.oauthbearer.jwks.endpoint.max.staleness.ms", Long(1), Fixed("86400000"), Mechanism, true,
+        "Not a Kafka key. How long in milliseconds keys are used after they were last seen at the issuer; then its tokens are refused until \
+         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.early.refresh.ms", Long(1), Fixed("60000"), Mechanism, true,
+        "Not a Kafka key. A token whose key is not known has the keys fetched at once, and is judged by the new ones. The least time in \
+         milliseconds between two such fetches, whoever causes them.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_INSECURE_HTTP_ALLOWED = "sasl.oauthbearer.jwks.endpoint.insecure.http.allowed", Bool, Fixed("false"), Mechanism, true,
+        "Not a Kafka key. Lets the keys come by `http` from anywhere. Whoever is between here and there can then give keys of their own, \
+         and be anyone.";
+    SASL_OAUTHBEARER_EXPECTED_ISSUER = "sasl.oauthbearer.expected.issuer", Text, Unset, Mechanism, true,
+        "What `iss` of a token must be, byte for byte. Required where tokens are signed.";
+    SASL_OAUTHBEARER_EXPECTED_AUDIENCE = "sasl.oauthbearer.expected.audience", List, Unset, Mechanism, true,
+        "Of these, separated by commas, `aud` of a token must have one. Required where tokens are signed: without it every token that the \
+         issuer gives for any other service would do.";
+    SASL_OAUTHBEARER_ALLOW_UNVERIFIED_ISSUER = "sasl.oauthbearer.allow.unverified.issuer", Bool, Fixed("false"), Mechanism, true,
+        "Must be false: the issuer is always verified.";
+    SASL_OAUTHBEARER_ALLOW_UNVERIFIED_AUDIENCE = "sasl.oauthbearer.allow.unverified.audience", Bool, Fixed("false"), Mechanism, true,
+        "Must be false: the audience is always verified.";
+    SASL_OAUTHBEARER_CLOCK_SKEW_SECONDS = "sasl.oauthbearer.clock.skew.seconds", Int(0), Fixed("30"), Mechanism, true,
+        "How far in seconds the issuer's clock may be off.";
+    SASL_OAUTHBEARER_SUB_CLAIM_NAME = "sasl.oauthbearer.sub.claim.name", Text, Fixed("sub"), Mechanism, true,
+        "The claim that has the principal's name.";
+    SASL_OAUTHBEARER_SCOPE_CLAIM_NAME = "sasl.oauthbearer.scope.claim.name", Text, Fixed("scope"), Mechanism, true,
+        "The claim that has the scope: a string, or strings. Blank or repeated elements make a token invalid.";
+    SASL_OAUTHBEARER_GROUPS_CLAIM_NAME = "sasl.oauthbearer.groups.claim.name", Text, Unset, Mechanism, true,
+        "Not a Kafka key. The claim that has the groups: a string, or strings. They are kept with the session. Without it there are none.";
+    SASL_OAUTHBEARER_PRINCIPAL_TEMPLATE = "sasl.oauthbearer.principal.template", Text, Unset, Mechanism, true,
+        "Not a Kafka key. Puts the principal's name together instead of taking it from one claim: each `${claim}` stands for the text of \
+         that claim, for example `corp-${sub}`. Where several issuers are trusted, it keeps their names apart. Config providers take \
+         `${name:key}` alone, with a colon.";
+    SASL_OAUTHBEARER_TOKEN_TYPES = "sasl.oauthbearer.token.types", List, Fixed("JWT,at+jwt,absent"), Mechanism, true,
+        "Not a Kafka key. Which `typ` of token is taken; `absent` is a token that does not say. To have access tokens alone (RFC 9068), \
+         and no ID tokens, set `at+jwt`.";
+    SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS = "sasl.oauthbearer.jwt.validator.class",
+        Choice(&["org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator"]),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator"), Mechanism, true,
+        "No Java classes are run: both names stand for this front's own validator.";
+    SASL_SERVER_CALLBACK_HANDLER_CLASS = "sasl.server.callback.handler.class",
+        Choice(&["org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"]), Unset, MechanismOnly, true,
+        "For OAUTHBEARER alone, and this class alone: it asks for the validator of signed tokens, which \
+         `sasl.oauthbearer.jwks.endpoint.url` does as well. No Java classes are run: any other is refused.";
+    SASL_OAUTHBEARER_ISSUERS = "sasl.oauthbearer.issuers", List, Unset, Mechanism, true,
+        "Not a Kafka key. Names of issuers, separated by commas, where a listener takes the tokens of several. Each has the keys \
+         `sasl.oauthbearer.issuer.<name>.<key>`. A token's `iss` chooses the issuer, and by that one alone it is judged.";
+    SASL_OAUTHBEARER_ISSUER_KEY = "sasl.oauthbearer.issuer.<name>.<key>", Text, Derived("the value of `sasl.oauthbearer.<key>`"), Mechanism, true,
+        "Not a Kafka key. What holds for one issuer of `sasl.oauthbearer.issuers`. `<key>` is `expected.issuer`, `expected.audience`, \
+         `jwks.endpoint.url` with its `.refresh.ms`, `.retry.backoff.ms`, `.retry.backoff.max.ms` and `.max.staleness.ms`, \
+         `clock.skew.seconds`, `scope.claim.name`, `sub.claim.name`, `groups.claim.name`, `principal.template` or `token.types`. No two \
+         may have the same `expected.issuer`.";
+    SASL_OAUTHBEARER_INSECURE_UNSECURED_TOKENS_ALLOWED = "sasl.oauthbearer.insecure.unsecured.tokens.allowed", Bool, Fixed("false"), MechanismOnly, true,
+        "Not a Kafka key. For development only: the listener takes tokens without a signature, as Kafka does where no callback handler class is \
+         set, so that everyone can be anyone. The options `unsecuredValidator...` of the JAAS entry apply. A listener that is bound to a loopback \
+         address and has no key of an issuer does so without this key.";
 }
 "TLS" {
     SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, true,

@@ -58,6 +58,8 @@ pub enum Scope {
     Listener,
     /// With a listener's prefix only.
     ListenerOnly,
+    /// Without prefix, with a listener's, or with that of a listener and mechanism.
+    Mechanism,
     /// With the prefix of a listener and mechanism only.
     MechanismOnly,
 }

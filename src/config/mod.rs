@@ -23,6 +23,7 @@ mod metrics;
 mod names;
 mod naming;
 mod node_hosts;
+mod oauthbearer;
 mod passwords;
 pub mod properties;
 mod providers;
@@ -46,6 +47,7 @@ pub use error::{ConfigError, ConfigErrors};
 use login::Logins;
 pub use names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 pub use node_hosts::NodeHostPattern;
+pub use oauthbearer::{IssuerKeys, OAUTHBEARER, OAUTHBEARER_LOGIN_MODULE, OauthbearerConfig, TokenIssuer};
 pub use passwords::PlainSources;
 use reader::Reader;
 pub use tls_types::{

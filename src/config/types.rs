@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address_block::AddressBlock;
 use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
+use super::oauthbearer::OauthbearerConfig;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
 use crate::principal::KafkaPrincipal;
 use crate::scram::ScramMechanism;
@@ -134,15 +135,22 @@ pub struct MechanismConfig {
     /// Every other property that applies to this listener and mechanism, already resolved by precedence
     /// (`listener.name.<l>.<mechanism>.K`, then `listener.name.<l>.K`, then `K`), by the plain key `K`.
     pub properties: HashMap<String, String>,
+    /// Set exactly if it is OAUTHBEARER: by what tokens are judged.
+    pub oauthbearer: Option<OauthbearerConfig>,
 }
 
 impl fmt::Debug for MechanismConfig {
     /// Shows the properties' keys only: a mechanism of the user's own may keep secrets in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, jaas, properties } = self;
+        let Self { name, jaas, properties, oauthbearer } = self;
         let mut keys: Vec<_> = properties.keys().collect();
         keys.sort_unstable();
-        f.debug_struct("MechanismConfig").field("name", name).field("jaas", jaas).field("properties", &keys).finish()
+        f.debug_struct("MechanismConfig")
+            .field("name", name)
+            .field("jaas", jaas)
+            .field("properties", &keys)
+            .field("oauthbearer", oauthbearer)
+            .finish()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::endpoints::Endpoint;
 use super::keys::{self, Key, Scope};
 use super::names::ListenerName;
+use super::oauthbearer::ISSUER_PREFIX;
 use super::reader::Reader;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
@@ -87,8 +88,12 @@ fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool
     if key.starts_with("ssl.") && !backend_has_tls && !endpoints.iter().any(|endpoint| endpoint.protocol.has_tls()) {
         return Some("has no effect: neither a listener nor the backend has TLS".into());
     }
+    // Those that nobody reads are reported where they would be read.
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
+    }
     match Key::find(key).map(|row| row.scope) {
-        Some(Scope::Broker | Scope::Listener) => return None,
+        Some(Scope::Broker | Scope::Listener | Scope::Mechanism) => return None,
         Some(Scope::ListenerOnly) => {
             return Some(format!("has no effect without a listener's prefix: listener.name.<listener>.{key}"));
         }
@@ -136,12 +141,15 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
     }
     if let Some(row) = Key::find(key) {
         return match row.scope {
-            Scope::Listener | Scope::ListenerOnly => None,
+            Scope::Listener | Scope::Mechanism | Scope::ListenerOnly => None,
             Scope::Broker => Some(format!("has no effect: {key} cannot be set per listener")),
             Scope::MechanismOnly => {
                 Some("has no effect without a mechanism's prefix between the listener's and the key".into())
             }
         };
+    }
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
     }
     if let Some((prefix, inner)) = key.split_once('.')
         && (Key::find(inner).is_some() || is_mechanism_key(inner))
@@ -167,7 +175,7 @@ fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &s
     }
     match Key::find(key).map(|row| row.scope) {
         // What is not ours is for the mechanism's factory.
-        Some(Scope::MechanismOnly) => None,
+        Some(Scope::Mechanism | Scope::MechanismOnly) => None,
         None if key == "connections.max.reauth.ms" => Some(why_plain_key_unused(key)),
         None => None,
         Some(_) => Some(format!("has no effect: {key} cannot be set per mechanism")),

@@ -108,9 +108,7 @@ impl ServerExchange for AwaitClientFirst {
         let Self { users, peer } = *self;
         match server::start(users.mechanism, &token) {
             Ok(opening) => Box::pin(async move { users.challenge(opening, peer).await }),
-            Err(OpeningError::Malformed(_)) => {
-                Box::pin(future::ready(Err(AuthnError::Malformed(WRONG))))
-            }
+            Err(OpeningError::Malformed(_)) => Box::pin(future::ready(Err(AuthnError::Malformed(WRONG)))),
             // Kafka tells this only to those who name a user that exists.
             Err(OpeningError::OtherAuthzid) => Box::pin(future::ready(Err(AuthnError::Rejected(OTHER_AUTHZID)))),
         }
@@ -132,7 +130,7 @@ impl Users {
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
         let guesser = self.guesses.by(peer, waits.user());
-        let next = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser });
+        let next = Box::new(AwaitClientFinal { waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
 }
@@ -149,7 +147,6 @@ fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCred
 
 /// Waits for the client's proof that it knows the password.
 struct AwaitClientFinal {
-    mechanism: ScramMechanism,
     waits: AwaitsProof,
     is_known: bool,
     guesser: Guesser,
@@ -163,7 +160,7 @@ impl ServerExchange for AwaitClientFinal {
 
 impl AwaitClientFinal {
     fn judge(self, token: &[u8]) -> Result<Step, AuthnError> {
-        let Self { mechanism, waits, is_known, guesser } = self;
+        let Self { waits, is_known, guesser } = self;
         let rejected = || Err(AuthnError::Rejected(WRONG));
         let principal = KafkaPrincipal::user(waits.user());
         let admitted = guesser.admit(Instant::now());

@@ -61,7 +61,7 @@ fn listener() -> ListenerName {
 
 fn config(mechanism: ScramMechanism, properties: &[(&str, &str)]) -> MechanismConfig {
     let properties = properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties }
+    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties, oauthbearer: None }
 }
 
 fn build(mechanism: ScramMechanism, kept: Kept, properties: &[(&str, &str)]) -> Arc<dyn Mechanism> {
@@ -242,7 +242,7 @@ async fn a_made_up_credential_lets_nobody_in() {
         let keys = ClientKeys::derive(mechanism, b"pencil", SALT, NonZeroU32::new(4096).unwrap());
         let guesser = Arc::new(Guesses::default()).by(Ipv4Addr::LOCALHOST.into(), "alice");
         let client_final = client.answer(&keys).0.into();
-        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser }).step(client_final).await;
+        let end = Box::new(AwaitClientFinal { waits, is_known, guesser }).step(client_final).await;
         assert_eq!(matches!(end, Ok(Step::Success { .. })), gets_in);
         assert_eq!(matches!(end, Err(AuthnError::Rejected(_))), !gets_in);
     }

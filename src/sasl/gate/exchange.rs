@@ -54,10 +54,10 @@ impl Exchange {
                     return Ok(Proof::new(verified, self.mechanism.name().clone()));
                 }
                 Err(AuthnError::Malformed(why)) => {
-                    return Err(self.refusal(answer, GateFailureReason::MalformedToken, &why));
+                    return Err(refusal(&*self.mechanism, answer, GateFailureReason::MalformedToken, &why));
                 }
                 Err(AuthnError::Rejected(why)) => {
-                    return Err(self.refusal(answer, GateFailureReason::RejectedCredentials, &why));
+                    return Err(refusal(&*self.mechanism, answer, GateFailureReason::RejectedCredentials, &why));
                 }
                 Err(AuthnError::Unavailable(outage)) => {
                     let refusal = Refusal::at_once(GateFailureReason::Unavailable);
@@ -74,14 +74,15 @@ impl Exchange {
             Framing::Wrapped => unwrap(frame)?,
         };
         if token.len() > self.mechanism.max_token_len() {
-            return Err(self.refusal(answer, GateFailureReason::MalformedToken, &Rejection::InvalidCredentials));
+            let why = Rejection::InvalidCredentials;
+            return Err(refusal(&*self.mechanism, answer, GateFailureReason::MalformedToken, &why));
         }
         Ok((Bytes::copy_from_slice(token), answer))
     }
+}
 
-    fn refusal(&self, answer: Answer, reason: GateFailureReason, why: &Rejection) -> Refusal {
-        answer.refusal(reason, &why.message(self.mechanism.name()))
-    }
+fn refusal(mechanism: &dyn Mechanism, answer: Answer, reason: GateFailureReason, why: &Rejection) -> Refusal {
+    answer.refusal(reason, &why.message(mechanism.name()))
 }
 
 /// Awaits a mechanism's verdict. One that is there at once lets the answer join those that are pending in one write; while a

@@ -52,7 +52,7 @@ fn config(credentials: &str) -> MechanismConfig {
     let options = HashMap::from([("user_local".to_owned(), Secret::new("local-secret"))]);
     let modules = vec![JaasModule { class: plain::LOGIN_MODULE.to_owned(), options }];
     let properties = HashMap::from([("sasl.plain.credentials".to_owned(), credentials.to_owned())]);
-    MechanismConfig { name: "PLAIN".to_owned(), jaas: JaasContext { modules }, properties }
+    MechanismConfig { name: "PLAIN".to_owned(), jaas: JaasContext { modules }, properties, oauthbearer: None }
 }
 
 impl Fixture {
@@ -84,7 +84,9 @@ impl Fixture {
                 assert!(token.is_empty());
                 Ok(verified.principal.to_string())
             }
-            Err(AuthnError::Malformed(why) | AuthnError::Rejected(why)) => Err(why.message(self.plain.name()).into_owned()),
+            Err(AuthnError::Malformed(why) | AuthnError::Rejected(why)) => {
+                Err(why.message(self.plain.name()).into_owned())
+            }
             Err(AuthnError::Unavailable(Outage(what))) => Err(format!("no answer: {what}")),
             Ok(Step::Challenge { .. }) => panic!("PLAIN has one round"),
         }

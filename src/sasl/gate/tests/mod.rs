@@ -39,6 +39,7 @@ pub(super) fn plain_config(users: &[(&str, &str)]) -> MechanismConfig {
         name: "PLAIN".to_owned(),
         jaas: JaasContext { modules: vec![module] },
         properties: HashMap::new(),
+        oauthbearer: None,
     }
 }
 
