@@ -19,8 +19,9 @@ const CLIENTS: [(&str, &str, bool); 6] = [
     ("python", "invalid_token", true),
     ("old", "invalid_token", true),
     ("pure", "", false),
-    ("go", "invalid_token", false),
-    ("node", "invalid_token", false),
+    // These two expect no challenge: one gives up, the other goes on with a request that does not belong there.
+    ("go", "unexpected data in oauth response", false),
+    ("node", "Request is not valid given the current SASL state", false),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -42,7 +43,9 @@ struct Login {
 fn logins(language: &str, grants: bool) -> Result<Vec<Login>> {
     let issuer = issuer::shared()?;
     let how = if grants { "grant" } else { "given" };
-    let (http, https) = (format!("{how} {}", issuer.token_url()), format!("{how} {}", issuer.token_url_https()));
+    let http = format!("{how} {}", issuer.token_url());
+    // librdkafka before 2.11 can't be told whom to trust there.
+    let https = if language == "old" { http.clone() } else { format!("{how} {}", issuer.token_url_https()) };
     let login = |listener, user, source: &str, good| Login { listener, user, source: source.to_owned(), good };
     let mut all = vec![
         login(Listener::Unsecured, "alice", "unsecured", true),
