@@ -22,6 +22,7 @@ impl Metrics {
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
         self.password_checks(&mut page);
+        self.issuers(&mut page);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
         self.store_figures(&mut page);
@@ -64,6 +65,33 @@ impl Metrics {
         PasswordCheck::ALL.iter().for_each(|check| samples.put(&[check.as_str()], passwords.ended(*check)));
     }
 
+    fn issuers(&self, page: &mut Page) {
+        let Some(status) = self.issuers.get() else { return };
+        let issuers = status();
+        if issuers.is_empty() {
+            return;
+        }
+        let mut samples = page.family(&ISSUER_KEYS);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.keys));
+        let mut samples = page.family(&ISSUER_KEYS_AGE);
+        for issuer in &issuers {
+            if let Some(age) = issuer.age {
+                samples.put(&[&issuer.url], age.as_secs());
+            }
+        }
+        let mut samples = page.family(&ISSUER_KEYS_MAX_AGE);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.max_staleness.as_secs()));
+        let mut samples = page.family(&ISSUER_KEY_FETCHES);
+        for issuer in &issuers {
+            samples.put(&[&issuer.url, "ok"], issuer.fetched);
+            samples.put(&[&issuer.url, "failed"], issuer.failed);
+        }
+        let mut samples = page.family(&ISSUER_KEY_EARLY_FETCHES);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.early));
+        let mut samples = page.family(&ISSUER_UNKNOWN_KEYS_THROTTLED);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.throttled));
+    }
+
     fn backend(&self, page: &mut Page, listeners: &Listeners) {
         let Some(topology) = self.topology.get() else { return };
         let node_ids = topology.node_ids();
@@ -88,9 +116,7 @@ impl Metrics {
             samples.put(&["success"], succeeded);
             samples.put(&["failure"], failed);
         }
-        if let Some(expiry) = expiry {
-            page.single(&BACKEND_TOKEN_EXPIRY, expiry);
-        }
+        page.single(&BACKEND_TOKEN_EXPIRY, expiry.unwrap_or_default());
     }
 
     fn store_figures(&self, page: &mut Page) {

@@ -66,6 +66,7 @@ impl Fixture {
             scram: Some(users.clone()),
             guesses: Arc::new(Guesses::new(limits.0, limits.1)),
             passwords: Arc::new(Passwords::new(THREADS, cache_size)),
+            ..Shared::default()
         };
         let input = FactoryInput { config: &config(credentials), listener: &ListenerName::new("L"), shared: &shared };
         let plain = plain::factory(&input).expect("mechanism");
