@@ -86,13 +86,13 @@ impl ConnectError {
 pub struct BackendConnection {
     /// Its socket, with TLS where it has it.
     pub transport: Transport,
-    session: Session,
+    session: Option<Box<Session>>,
 }
 
 impl BackendConnection {
     /// When it must authenticate anew before the next request (KIP-368), if the broker ends its session.
     pub fn reauthenticate_at(&self) -> Option<Instant> {
-        self.session.renew_at
+        self.session.as_ref().map(|session| session.renew_at)
     }
 }
 
@@ -154,7 +154,9 @@ async fn reauthenticate(
 ) -> Result<BackendConnection, ConnectError> {
     let BackendConnection { mut transport, session } = connection;
     let name = transport.peer_addr().map_or_else(|_| "backend".to_owned(), |address| address.to_string());
-    session.may_be_renewed().await;
+    if let Some(session) = session {
+        session.may_be_renewed().await;
+    }
     let begin = Instant::now();
     let attempt = login::log_in(config, means, &mut transport, &name, Round::Again);
     match tokio::time::timeout(config.connection_setup_timeout, attempt).await {

@@ -13,19 +13,21 @@ const SHORTEST_ROUND: Duration = Duration::from_millis(1100);
 const EARLIEST: f64 = 0.85;
 const SPREAD: f64 = 0.10;
 
-/// What a broker has said of how long a login stands.
+/// The session of a login that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Session {
     /// When the login began.
     began: Instant,
-    /// When the next one is due, if this one ends.
-    pub(super) renew_at: Option<Instant>,
+    /// When the next one is due.
+    pub(super) renew_at: Instant,
 }
 
 impl Session {
-    /// Of a login that began then and has just ended well, and stands for `lifetime`.
-    pub(super) fn new(began: Instant, lifetime: Option<Duration>) -> Self {
-        Self { began, renew_at: lifetime.and_then(|lifetime| renew_at(Instant::now(), lifetime, random::fraction())) }
+    /// Of a login that began then, has just ended well, and stands for `lifetime`; boxed, for most logins have none and idle connections
+    /// should be small.
+    pub(super) fn new(began: Instant, lifetime: Option<Duration>) -> Option<Box<Self>> {
+        let renew_at = renew_at(Instant::now(), lifetime?, random::fraction())?;
+        Some(Box::new(Self { began, renew_at }))
     }
 
     /// Waits until the broker takes another login.
@@ -49,11 +51,11 @@ mod tests {
         assert_eq!(due(100, 0.0), Duration::from_secs(85));
         assert_eq!(due(100, 1.0), Duration::from_secs(95));
         for _ in 0..100 {
-            let session = Session::new(now, Some(Duration::from_secs(1000)));
-            let due = session.renew_at.unwrap() - now;
+            let session = Session::new(now, Some(Duration::from_secs(1000))).unwrap();
+            let due = session.renew_at - now;
             assert!((850..=951).contains(&due.as_secs()), "{due:?}");
         }
-        assert_eq!(Session::new(now, None).renew_at, None);
+        assert_eq!(Session::new(now, None), None);
         // As long as the field can say.
         renew_at(now, Duration::from_millis(u64::MAX), 0.5);
     }

@@ -20,12 +20,9 @@ type Opening = Pin<Box<dyn Future<Output = Result<(BackendConnection, OpenConnec
 /// One side of a connection pair.
 pub(super) struct Backend {
     state: State,
-    topology: Arc<Topology>,
-    /// When it must be authenticated anew, if ever.
-    renew_at: Option<Instant>,
-    /// Whether that has come, as the relay's timer says: no request on its way looks at a clock.
+    /// Whether the time of the next login has come, as the relay's timer says: no request on its way looks at a clock.
     is_due: bool,
-    /// The timer has not been told of `renew_at`.
+    /// The timer has not been told of that time.
     is_news: bool,
 }
 
@@ -38,23 +35,26 @@ enum State {
 }
 
 impl Backend {
-    pub(super) fn new(target: Target, topology: Arc<Topology>) -> Self {
-        Self { state: State::NotYet(target), topology, renew_at: None, is_due: false, is_news: false }
+    pub(super) fn new(target: Target) -> Self {
+        Self { state: State::NotYet(target), is_due: false, is_news: false }
     }
 
     /// The connection, ready for requests.
-    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Transport, ConnectError>> {
+    pub(super) fn poll_open(
+        &mut self,
+        cx: &mut Context<'_>,
+        topology: &Arc<Topology>,
+    ) -> Poll<Result<&mut Transport, ConnectError>> {
         loop {
             match &mut self.state {
                 State::NotYet(target) => {
-                    let (target, topology) = (*target, self.topology.clone());
+                    let (target, topology) = (*target, topology.clone());
                     self.state = State::LoggingIn(Box::pin(async move { topology.connect_counted(target).await }));
                 }
                 State::LoggingIn(opening) => {
                     let (connection, counted) = ready!(opening.as_mut().poll(cx))?;
                     tracing::debug!(broker = ?connection.transport.peer_addr(), "logged in to the backend");
-                    self.renew_at = connection.reauthenticate_at();
-                    self.is_news = self.renew_at.is_some();
+                    self.is_news = connection.reauthenticate_at().is_some();
                     self.state = State::Open(connection, counted);
                 }
                 State::Open(..) => break,
@@ -80,13 +80,13 @@ impl Backend {
     }
 
     /// Begins it: everything before has been sent and answered. [`Self::poll_open`] carries it on.
-    pub(super) fn renew(&mut self) {
-        (self.is_due, self.renew_at) = (false, None);
-        // Another state is none that a login was in.
+    pub(super) fn renew(&mut self, topology: &Arc<Topology>) {
+        self.is_due = false;
+        // Any state will do: it is replaced at once.
         let state = std::mem::replace(&mut self.state, State::NotYet(Target::Any));
         self.state = match state {
             State::Open(connection, counted) => {
-                let topology = self.topology.clone();
+                let topology = topology.clone();
                 State::LoggingIn(Box::pin(async move { Ok((topology.reauthenticate(connection).await?, counted)) }))
             }
             other => other,
@@ -95,16 +95,23 @@ impl Backend {
 
     /// It is `now`.
     pub(super) fn tick(&mut self, now: Instant) {
-        self.is_due = self.renew_at.is_some_and(|at| at <= now);
+        self.is_due = self.renew_at().is_some_and(|at| at <= now);
     }
 
     /// When to look next, if ever.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        self.renew_at.filter(|_| !self.is_due).map(|at| at.max(now))
+        self.renew_at().filter(|_| !self.is_due).map(|at| at.max(now))
     }
 
     /// Whether [`Self::next_look`] says something new. Only once.
     pub(super) fn take_news(&mut self) -> bool {
         std::mem::take(&mut self.is_news)
+    }
+
+    fn renew_at(&self) -> Option<Instant> {
+        match &self.state {
+            State::Open(connection, _) => connection.reauthenticate_at(),
+            _ => None,
+        }
     }
 }

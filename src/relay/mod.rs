@@ -134,7 +134,7 @@ impl Relay {
     ) -> Box<Self> {
         let mut relay = Box::new(Self {
             client,
-            backend: Backend::new(target, topology.clone()),
+            backend: Backend::new(target),
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),

@@ -129,7 +129,7 @@ impl Relay {
 
     /// Sends what is cleared, opening the backend connection if this is the first.
     fn send_requests(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, CloseReason> {
-        let backend = match self.backend.poll_open(cx) {
+        let backend = match self.backend.poll_open(cx, &self.topology) {
             Poll::Ready(Ok(backend)) => backend,
             Poll::Ready(Err(e)) => return Err(CloseReason::BackendUnavailable(e)),
             Poll::Pending => return Ok(Poll::Pending),
@@ -365,7 +365,7 @@ impl Relay {
                 if matches!(found, Next::Found) || !self.in_flight.is_empty() {
                     return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
                 }
-                self.backend.renew();
+                self.backend.renew(&self.topology);
             }
             if answer_expected {
                 self.in_flight.push(Forwarded { correlation_id, row, version });

@@ -70,8 +70,7 @@ fn by_grant(spec: &mut Spec, client: Client, https: bool) -> Result<()> {
 }
 
 fn plain(spec: &mut Spec) -> Result<()> {
-    let login =
-        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"alice\" password=\"alice-secret\";";
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"alice\" password=\"alice-secret\";";
     spec.set("backend.sasl.mechanism", "PLAIN").set("backend.sasl.jaas.config", login);
     Ok(())
 }
@@ -172,13 +171,17 @@ fn refused() -> Result<()> {
     let mut strange = spec(Listener::Secured)?;
     by_grant(&mut strange, STRANGER, false)?;
     let mut front = strange.launch()?;
-    front.process.wait_output("refuses the front's login: {\\\\\\\"status\\\\\\\":\\\\\\\"invalid_token", Duration::from_secs(30))?;
+    front.process.wait_output(
+        "refuses the front's login: {\\\\\\\"status\\\\\\\":\\\\\\\"invalid_token",
+        Duration::from_secs(30),
+    )?;
     is_unavailable(&front, "login")?;
 
     // A wrong secret: the issuer says so, once, and is not asked again and again.
     let mut wrong = spec(Listener::Secured)?;
     let url = bearer::shared()?.issuer.token_url();
-    by_token(&mut wrong, "clientId=front clientSecret=hunter2").set("backend.sasl.oauthbearer.token.endpoint.url", &url);
+    by_token(&mut wrong, "clientId=front clientSecret=hunter2")
+        .set("backend.sasl.oauthbearer.token.endpoint.url", &url);
     let mut front = wrong.launch()?;
     front.process.wait_output("refuses with status 401", Duration::from_secs(30))?;
     is_unavailable(&front, "no token to log in with")?;
@@ -210,7 +213,9 @@ fn token_file(name: &str, subject: &str) -> Result<PathBuf> {
 /// Puts another file in its place, as who keeps tokens fresh does.
 fn put(path: &PathBuf, text: &str) -> Result<()> {
     let new = path.with_extension("new");
-    fs::write(&new, format!("{text}\n")).and_then(|()| fs::rename(&new, path)).map_err(|e| format!("write a token: {e}"))
+    fs::write(&new, format!("{text}\n"))
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|e| format!("write a token: {e}"))
 }
 
 /// A file of tokens is read again when it changes; what is no token does not replace one.
@@ -222,7 +227,7 @@ fn file() -> Result<()> {
     serves(&front, "backend-file")?;
     put(&path, "no token at all")?;
     wait_for("a refused file", Duration::from_secs(20), || {
-        check_eq!(tokens(&spec, "failure")?, 1.0, "refused files");
+        check!(tokens(&spec, "failure")? >= 1.0, "none yet");
         Ok(())
     })?;
     produce(&mut open(&front)?, "backend-file")?;

@@ -41,6 +41,8 @@ pub(super) struct Token {
     begins: Option<SystemTime>,
     expires: SystemTime,
     obtained: Instant,
+    /// How its file was just before it was read.
+    stamp: Option<file::Stamp>,
     /// What it was obtained by.
     login: Arc<TokenLogin>,
 }
@@ -238,7 +240,7 @@ impl Tokens {
     /// Until the token is to be replaced.
     async fn rest(&self, token: &Token) {
         if let TokenSource::File(path) = &token.login.source {
-            return self.rest_until_file_changes(&path.value).await;
+            return self.rest_until_file_changes(&path.value, token.stamp).await;
         }
         let now = SystemTime::now();
         let keep = refresh::keep_for(&token.login.refresh, token.begins, token.expires, now, random::fraction());
@@ -255,8 +257,8 @@ impl Tokens {
     }
 
     /// Who keeps the file fresh knows when. It counts once two looks have seen the same: it may be half written.
-    async fn rest_until_file_changes(&self, path: &Path) {
-        let (begin, mut last) = (file::look(path).await, None);
+    async fn rest_until_file_changes(&self, path: &Path, read: Option<file::Stamp>) {
+        let mut last = None;
         loop {
             tokio::select! {
                 () = sleep(FILE_LOOK) => {}
@@ -265,7 +267,7 @@ impl Tokens {
                 },
             }
             let now = file::look(path).await;
-            if now.is_some() && now != begin && now == last {
+            if now.is_some() && now != read && now == last {
                 return;
             }
             last = now;
@@ -302,12 +304,18 @@ fn login_of(security: &BackendSecurity) -> Option<Arc<TokenLogin>> {
 
 async fn obtain(login: &Arc<TokenLogin>) -> Result<Token, TokenError> {
     let now = SystemTime::now();
-    let obtained = match &login.source {
-        TokenSource::Unsecured(settings) => Obtained { value: unsecured::make(settings, now), lifetime: None },
-        TokenSource::File(path) => Obtained { value: file::read(&path.value).await?, lifetime: None },
-        TokenSource::Endpoint(settings) => endpoint::ask(settings).await?,
-    };
-    judge(obtained, login)
+    match &login.source {
+        TokenSource::Unsecured(settings) => {
+            judge(Obtained { value: unsecured::make(settings, now), lifetime: None }, login)
+        }
+        TokenSource::File(path) => {
+            // Looked at first: a change while it is read is one.
+            let stamp = file::look(&path.value).await;
+            let token = judge(Obtained { value: file::read(&path.value).await?, lifetime: None }, login)?;
+            Ok(Token { stamp, ..token })
+        }
+        TokenSource::Endpoint(settings) => judge(endpoint::ask(settings).await?, login),
+    }
 }
 
 /// A token that can be sent and is not over yet.
@@ -332,7 +340,7 @@ fn judge(Obtained { value, lifetime }: Obtained, login: &Arc<TokenLogin>) -> Res
     if expires <= now {
         return unfit("the token is over already; are the clocks of this machine and of the issuer right?");
     }
-    Ok(Token { value, begins, expires, obtained: Instant::now(), login: login.clone() })
+    Ok(Token { value, begins, expires, obtained: Instant::now(), stamp: None, login: login.clone() })
 }
 
 #[cfg(test)]

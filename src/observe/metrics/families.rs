@@ -119,7 +119,7 @@ families! {
     BACKEND_TOKENS = "doorkeeper_backend_tokens_total", Counter, ["outcome"],
         "Attempts to get a token for the login to the backend (OAUTHBEARER), the repetitions of one round taken together.";
     BACKEND_TOKEN_EXPIRY = "doorkeeper_backend_token_expiry_timestamp_seconds", Gauge, [],
-        "When the token for the login to the backend is over, in seconds since 1970; absent while there never was one.";
+        "When the token for the login to the backend is over, in seconds since 1970; 0 while there has been none.";
     STORE_RECORDS = "doorkeeper_store_records", Gauge, [],
         "Credentials in the store, one for each user and mechanism; absent without store.dir, as the next three are.";
     STORE_REVISION = "doorkeeper_store_revision", Gauge, [],

@@ -116,9 +116,7 @@ impl Metrics {
             samples.put(&["success"], succeeded);
             samples.put(&["failure"], failed);
         }
-        if let Some(expiry) = expiry {
-            page.single(&BACKEND_TOKEN_EXPIRY, expiry);
-        }
+        page.single(&BACKEND_TOKEN_EXPIRY, expiry.unwrap_or_default());
     }
 
     fn store_figures(&self, page: &mut Page) {

@@ -14,7 +14,7 @@ use proto_tests::{Context, Result, check, check_eq, process, progress, scratch};
 
 use super::{ALICE, with_endpoint};
 use crate::scram::credential;
-use crate::steady;
+use crate::{clients, steady};
 
 /// How long the Java clients work, in seconds, where the environment does not say another time.
 const SECONDS: u64 = 20;
