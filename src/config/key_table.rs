@@ -73,8 +73,8 @@ keys! {
 "SASL" {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
-         version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
-         `sasl.plain.credentials` names SCRAM credentials alone; the other two need `store.dir` instead.";
+         version offers PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. PLAIN needs a JAAS entry on every SASL listener, unless \
+         `sasl.plain.credentials` names SCRAM credentials alone; the SCRAM mechanisms need `store.dir` instead, and OAUTHBEARER the keys of an issuer.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \

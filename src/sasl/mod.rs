@@ -7,6 +7,7 @@ mod after;
 pub mod gate;
 pub mod guesses;
 mod mechanism;
+pub mod oauthbearer;
 pub mod passwords;
 pub mod plain;
 mod registry;

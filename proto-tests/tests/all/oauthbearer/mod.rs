@@ -2,7 +2,9 @@
 //! which is set alike.
 
 mod clients;
+mod exchange;
 mod harness;
+mod moving;
 mod tokens;
 
 use std::net::SocketAddr;
@@ -18,7 +20,10 @@ use proto_tests::{Result, address, scratch};
 use crate::free;
 
 pub fn trials() -> Vec<Trial> {
-    [harness::trials(), clients::trials(), tokens::trials()].into_iter().flatten().collect()
+    [harness::trials(), clients::trials(), tokens::trials(), exchange::trials(), moving::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What a doorkeeper of these trials is started with: the listeners of the broker, with the same keys. Its metrics are at the second.
