@@ -36,6 +36,8 @@ pub struct Guarded {
     pub plaintext: SocketAddr,
     pub sasl: SocketAddr,
     pub sasl_ssl: SocketAddr,
+    /// The controller's, SASL_PLAINTEXT with PLAIN.
+    pub controller: SocketAddr,
     /// Kept while it serves.
     process: Mutex<Option<Background>>,
 }
@@ -94,8 +96,14 @@ impl Guarded {
             .env("KAFKA_HEAP_OPTS", "-Xms128m -Xmx512m")
             .env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto");
         let process = Background::start("the guarded broker", serve, &dir.join("broker.log"))?;
-        let broker =
-            Guarded { home, plaintext: at(0), sasl: at(1), sasl_ssl: at(2), process: Mutex::new(Some(process)) };
+        let broker = Guarded {
+            home,
+            plaintext: at(0),
+            sasl: at(1),
+            sasl_ssl: at(2),
+            controller: at(3),
+            process: Mutex::new(Some(process)),
+        };
         broker.open_topics()?;
         progress(format!("it serves after {:.1} s", begin.elapsed().as_secs_f32()));
         Ok(broker)

@@ -4,6 +4,7 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
+mod as_if_read;
 pub mod gate;
 pub mod guesses;
 mod mechanism;
@@ -17,8 +18,8 @@ pub use after::late_sasl_answer;
 pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
 pub use guesses::{Admitted, GuessLimit, Guesser, Guesses, HeldBack};
 pub use mechanism::{
-    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
-    Step, Verified, made_up_credentials,
+    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection,
+    ServerExchange, Step, Verified, made_up_credentials,
 };
 pub use passwords::{PasswordCheck, Passwords};
 pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};

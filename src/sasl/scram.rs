@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::as_if_read::as_if_read;
 use super::guesses::{Guesser, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange, Step,
@@ -20,9 +21,7 @@ use super::mechanism::{
 use super::shared::{FactoryInput, ScramCredentials};
 use crate::principal::KafkaPrincipal;
 use crate::scram::server::{self, AwaitsCredential, AwaitsProof, OpeningError, ProofError};
-use crate::scram::{
-    MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramCredential, ScramMechanism, UnknownUsers,
-};
+use crate::scram::{MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramMechanism, UnknownUsers};
 use crate::secret::Secret;
 
 const OTHER_AUTHZID: Rejection =
@@ -108,9 +107,7 @@ impl ServerExchange for AwaitClientFirst {
         let Self { users, peer } = *self;
         match server::start(users.mechanism, &token) {
             Ok(opening) => Box::pin(async move { users.challenge(opening, peer).await }),
-            Err(OpeningError::Malformed(_)) => {
-                Box::pin(future::ready(Err(AuthnError::Malformed(WRONG))))
-            }
+            Err(OpeningError::Malformed(_)) => Box::pin(future::ready(Err(AuthnError::Malformed(WRONG)))),
             // Kafka tells this only to those who name a user that exists.
             Err(OpeningError::OtherAuthzid) => Box::pin(future::ready(Err(AuthnError::Rejected(OTHER_AUTHZID)))),
         }
@@ -132,24 +129,13 @@ impl Users {
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
         let guesser = self.guesses.by(peer, waits.user());
-        let next = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser });
+        let next = Box::new(AwaitClientFinal { waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
 }
 
-/// The same credential, made with about the work of reading one that is kept.
-fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCredential {
-    let (salt, stored_key) = (unknown.salt(), unknown.stored_key().expose());
-    let record = [salt, stored_key, unknown.server_key().expose()].concat();
-    let (salt, keys) = record.split_at(salt.len());
-    let (stored_key, server_key) = keys.split_at(stored_key.len());
-    ScramCredential::from_keys(mechanism, salt, stored_key, server_key, unknown.iterations())
-        .unwrap_or_else(|_| unknown.clone())
-}
-
 /// Waits for the client's proof that it knows the password.
 struct AwaitClientFinal {
-    mechanism: ScramMechanism,
     waits: AwaitsProof,
     is_known: bool,
     guesser: Guesser,
@@ -163,7 +149,7 @@ impl ServerExchange for AwaitClientFinal {
 
 impl AwaitClientFinal {
     fn judge(self, token: &[u8]) -> Result<Step, AuthnError> {
-        let Self { mechanism, waits, is_known, guesser } = self;
+        let Self { waits, is_known, guesser } = self;
         let rejected = || Err(AuthnError::Rejected(WRONG));
         let principal = KafkaPrincipal::user(waits.user());
         let admitted = guesser.admit(Instant::now());
