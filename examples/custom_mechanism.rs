@@ -43,10 +43,9 @@ impl ServerExchange for AwaitCode {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let mut code = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = match code.take_if(|code| code.matches(&token)) {
-            Some(_) => Ok(Step::Success {
-                token: Bytes::new(),
-                verified: Verified::new(KafkaPrincipal::user("guest")),
-            }),
+            Some(_) => {
+                Ok(Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("guest")) })
+            }
             None => Err(AuthnError::Rejected(Rejection::text("Authentication failed: no such code"))),
         };
         Box::pin(future::ready(verdict))
@@ -82,6 +81,7 @@ async fn drive(registry: &Registry) -> Result<(), Box<dyn std::error::Error>> {
         name: "X-ONE-TIME-CODE".to_owned(),
         jaas: JaasContext::default(),
         properties: [("one.time.code".to_owned(), "4711-0815".to_owned())].into(),
+        oauthbearer: None,
     };
     let config = SaslListenerConfig { mechanisms: vec![enabled], max_receive_size: 524_288 };
     let mechanisms = registry.build(&config, &listener, &Shared::default()).await?;

@@ -55,7 +55,10 @@ impl Changes {
     pub fn touches_the_backend(&self) -> bool {
         let of_backend = |key: &String| key.starts_with("backend.") || *key == keys::JAAS_FILE.name;
         // Where `backend.` keys are left out, the listener between brokers has them.
-        let of_listener = |key: &String| key.ends_with(keys::SASL_JAAS_CONFIG.name) || key.contains("ssl.");
+        let of_listener = |key: &String| {
+            let parts = ["ssl.", "sasl.login.", "sasl.oauthbearer."];
+            key.ends_with(keys::SASL_JAAS_CONFIG.name) || parts.iter().any(|part| key.contains(part))
+        };
         self.keys.iter().any(|key| of_backend(key) || of_listener(key))
     }
 }
@@ -122,7 +125,7 @@ fn effect(key: &str, listeners: &BTreeMap<ListenerName, bool>) -> Effect {
             return Effect::Live;
         }
         return match Key::find(key) {
-            Some(row) if matches!(row.scope, Scope::Broker | Scope::Listener) => {
+            Some(row) if matches!(row.scope, Scope::Broker | Scope::Listener | Scope::Mechanism) => {
                 of_row(row, &|| "Cannot update these configs dynamically; a restart is needed".to_owned())
             }
             // What is the mechanisms' own.
@@ -142,12 +145,14 @@ fn effect(key: &str, listeners: &BTreeMap<ListenerName, bool>) -> Effect {
     }
     let frozen = || existing_listener(name);
     match Key::find(key) {
-        Some(row) if matches!(row.scope, Scope::Listener | Scope::ListenerOnly) => of_row(row, &frozen),
+        Some(row) if matches!(row.scope, Scope::Listener | Scope::Mechanism | Scope::ListenerOnly) => {
+            of_row(row, &frozen)
+        }
         Some(_) => Effect::None,
         None if is_mechanism_key(key) => Effect::Live,
         None => match key.split_once('.') {
             Some((_, inner)) => match Key::find(inner) {
-                Some(row) if row.scope == Scope::MechanismOnly => of_row(row, &frozen),
+                Some(row) if matches!(row.scope, Scope::Mechanism | Scope::MechanismOnly) => of_row(row, &frozen),
                 None if is_mechanism_key(inner) => Effect::Live,
                 _ => Effect::None,
             },

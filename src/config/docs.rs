@@ -15,6 +15,8 @@ Where a key may stand:
 
 - *broker-wide*: only without prefix; with a listener's prefix it has no effect;
 - *listener*: without prefix, or for one listener as `listener.name.<listener>.<key>`, the listener's name in lower case;
+- *listener or mechanism*: as *listener*, or for one mechanism of a listener as `listener.name.<listener>.<mechanism>.<key>`; the
+  longest prefix wins;
 - *listener only*: as `listener.name.<listener>.<key>` only;
 - *listener and mechanism*: as `listener.name.<listener>.<mechanism>.<key>` only, both in lower case.
 
@@ -50,18 +52,21 @@ fn section(key: &Key) -> String {
         }
         Kind::Int(min) => format!(", at least {min}"),
         Kind::Long(min) => format!(", at least {min}"),
+        Kind::Short(min, max) => format!(", {min} to {max}"),
+        Kind::Double(min, max) => format!(", {min} to {max}"),
         Kind::Choice(choices) => format!(", one of {}", choices.join(", ")),
     };
     let scope = match key.scope {
         Scope::Broker => "broker-wide",
         Scope::Listener => "listener",
+        Scope::Mechanism => "listener or mechanism",
         Scope::ListenerOnly => "listener only",
         Scope::MechanismOnly => "listener and mechanism",
     };
     let secret = if key.is_secret() { "- Secret\n" } else { "" };
     let reload = if key.reloadable { "- Reload\n" } else { "" };
     let prefix = match key.scope {
-        Scope::Broker | Scope::Listener => "",
+        Scope::Broker | Scope::Listener | Scope::Mechanism => "",
         Scope::ListenerOnly => "listener.name.<listener>.",
         Scope::MechanismOnly => "listener.name.<listener>.<mechanism>.",
     };

@@ -1,12 +1,26 @@
 //! Every key that doorkeeper honours, once. `docs/configuration.md` is generated from here.
 
 use super::keys::Default::{Derived, Fixed, Required, Unset};
-use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
-use super::keys::Scope::{Broker, Listener, ListenerOnly, MechanismOnly};
+use super::keys::Kind::{Bool, Choice, Double, Int, List, Long, Password, Short, Text};
+use super::keys::Scope::{Broker, Listener, ListenerOnly, Mechanism, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 use crate::principal::NameSource;
 
 const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+/// Kafka's classes that get a client its tokens: from an endpoint or a file, and unsecured ones.
+pub(super) const LOGIN_HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
+];
+const RETRIEVERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.FileJwtRetriever",
+];
+const CLIENT_VALIDATORS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
+    "org.apache.kafka.common.security.oauthbearer.ClientJwtValidator",
+];
 const TLS_PROTOCOLS: &[&str] = &["TLSv1.3", "TLSv1.2", "TLS"];
 
 macro_rules! keys {
@@ -105,9 +119,82 @@ keys! {
     AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,
         "Not a Kafka key. The longest time in milliseconds from accepting a connection to its authentication. The deadline \
          is absolute: bytes that arrive do not move it.";
+    CONNECTIONS_MAX_REAUTH_MS = "connections.max.reauth.ms", Long(i64::MIN), Fixed("0"), Mechanism, true,
+        "How long in milliseconds a client stays known after its login; it must authenticate anew on its connection before (KIP-368), \
+         as clients since Kafka 2.2 do by themselves. 0 or less is no limit. A credential that ends by itself, such as a token, ends \
+         the session too if that is sooner. After the end the next request closes the connection, and, other than in Kafka, so do 30 \
+         seconds without one; nothing lasts longer than 60 seconds after it. Applies from the next login or re-authentication on.";
     CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";
+}
+"OAUTHBEARER" {
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_URL = "sasl.oauthbearer.jwks.endpoint.url", Text, Unset, Mechanism, true,
+        "Where the issuer's keys are, as a JSON Web Key Set (RFC 7517): `https://...`, `file:///...`, or `http://` towards a loopback \
+         address. A listener with OAUTHBEARER needs it, together with `sasl.oauthbearer.expected.issuer` and \
+         `sasl.oauthbearer.expected.audience`. The keys are fetched in the background and kept while the issuer is away; a listener \
+         also starts while it is, and refuses tokens until the keys are there. For `https` the `ssl.*` options of the JAAS entry say whose \
+         certificates are believed, as in Kafka. If `KAFKA_OPTS` sets `-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls=`, the URL must \
+         be in that list.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.refresh.ms", Long(1), Fixed("3600000"), Mechanism, true,
+        "How often in milliseconds the keys are fetched anew. A key that the issuer has withdrawn is taken at most this long.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MS = "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", Long(1), Fixed("100"), Mechanism, true,
+        "The wait in milliseconds after the first failed fetch; it doubles with each.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MAX_MS = "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Long(1), Fixed("10000"), Mechanism, true,
+        "The longest wait in milliseconds after a failed fetch.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS = "sasl.oauthbearer.jwks.endpoint.max.staleness.ms", Long(1), Fixed("86400000"), Mechanism, true,
+        "Not a Kafka key. How long in milliseconds keys are used after they were last seen at the issuer; then its tokens are refused until \
+         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.early.refresh.ms", Long(1), Fixed("60000"), Mechanism, true,
+        "Not a Kafka key. A token whose key is not known has the keys fetched at once, and is judged by the new ones. The least time in \
+         milliseconds between two such fetches, whoever causes them.";
+    SASL_OAUTHBEARER_JWKS_ENDPOINT_INSECURE_HTTP_ALLOWED = "sasl.oauthbearer.jwks.endpoint.insecure.http.allowed", Bool, Fixed("false"), Mechanism, true,
+        "Not a Kafka key. Lets the keys come by `http` from anywhere. Whoever is between here and there can then give keys of their own, \
+         and be anyone.";
+    SASL_OAUTHBEARER_EXPECTED_ISSUER = "sasl.oauthbearer.expected.issuer", Text, Unset, Mechanism, true,
+        "What `iss` of a token must be, byte for byte. Required where tokens are signed.";
+    SASL_OAUTHBEARER_EXPECTED_AUDIENCE = "sasl.oauthbearer.expected.audience", List, Unset, Mechanism, true,
+        "Of these, separated by commas, `aud` of a token must have one. Required where tokens are signed: without it every token that the \
+         issuer gives for any other service would do.";
+    SASL_OAUTHBEARER_ALLOW_UNVERIFIED_ISSUER = "sasl.oauthbearer.allow.unverified.issuer", Bool, Fixed("false"), Mechanism, true,
+        "Must be false: the issuer is always verified.";
+    SASL_OAUTHBEARER_ALLOW_UNVERIFIED_AUDIENCE = "sasl.oauthbearer.allow.unverified.audience", Bool, Fixed("false"), Mechanism, true,
+        "Must be false: the audience is always verified.";
+    SASL_OAUTHBEARER_CLOCK_SKEW_SECONDS = "sasl.oauthbearer.clock.skew.seconds", Int(0), Fixed("30"), Mechanism, true,
+        "How far in seconds the issuer's clock may be off.";
+    SASL_OAUTHBEARER_SUB_CLAIM_NAME = "sasl.oauthbearer.sub.claim.name", Text, Fixed("sub"), Mechanism, true,
+        "The claim that has the principal's name.";
+    SASL_OAUTHBEARER_SCOPE_CLAIM_NAME = "sasl.oauthbearer.scope.claim.name", Text, Fixed("scope"), Mechanism, true,
+        "The claim that has the scope: a string, or strings. Blank or repeated elements make a token invalid.";
+    SASL_OAUTHBEARER_GROUPS_CLAIM_NAME = "sasl.oauthbearer.groups.claim.name", Text, Unset, Mechanism, true,
+        "Not a Kafka key. The claim that has the groups: a string, or strings. They are kept with the session. Without it there are none.";
+    SASL_OAUTHBEARER_PRINCIPAL_TEMPLATE = "sasl.oauthbearer.principal.template", Text, Unset, Mechanism, true,
+        "Not a Kafka key. Puts the principal's name together instead of taking it from one claim: each `${claim}` stands for the text of \
+         that claim, for example `corp-${sub}`. Where several issuers are trusted, it keeps their names apart. Config providers take \
+         `${name:key}` alone, with a colon.";
+    SASL_OAUTHBEARER_TOKEN_TYPES = "sasl.oauthbearer.token.types", List, Fixed("JWT,at+jwt,absent"), Mechanism, true,
+        "Not a Kafka key. Which `typ` of token is taken; `absent` is a token that does not say. To have access tokens alone (RFC 9068), \
+         and no ID tokens, set `at+jwt`.";
+    SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS = "sasl.oauthbearer.jwt.validator.class",
+        Choice(&["org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator"]),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator"), Mechanism, true,
+        "No Java classes are run: both names stand for this front's own validator.";
+    SASL_SERVER_CALLBACK_HANDLER_CLASS = "sasl.server.callback.handler.class",
+        Choice(&["org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"]), Unset, MechanismOnly, true,
+        "For OAUTHBEARER alone, and this class alone: it asks for the validator of signed tokens, which \
+         `sasl.oauthbearer.jwks.endpoint.url` does as well. No Java classes are run: any other is refused.";
+    SASL_OAUTHBEARER_ISSUERS = "sasl.oauthbearer.issuers", List, Unset, Mechanism, true,
+        "Not a Kafka key. Names of issuers, separated by commas, where a listener takes the tokens of several. Each has the keys \
+         `sasl.oauthbearer.issuer.<name>.<key>`. A token's `iss` chooses the issuer, and by that one alone it is judged.";
+    SASL_OAUTHBEARER_ISSUER_KEY = "sasl.oauthbearer.issuer.<name>.<key>", Text, Derived("the value of `sasl.oauthbearer.<key>`"), Mechanism, true,
+        "Not a Kafka key. What holds for one issuer of `sasl.oauthbearer.issuers`. `<key>` is `expected.issuer`, `expected.audience`, \
+         `jwks.endpoint.url` with its `.refresh.ms`, `.retry.backoff.ms`, `.retry.backoff.max.ms` and `.max.staleness.ms`, \
+         `clock.skew.seconds`, `scope.claim.name`, `sub.claim.name`, `groups.claim.name`, `principal.template` or `token.types`. No two \
+         may have the same `expected.issuer`.";
+    SASL_OAUTHBEARER_INSECURE_UNSECURED_TOKENS_ALLOWED = "sasl.oauthbearer.insecure.unsecured.tokens.allowed", Bool, Fixed("false"), MechanismOnly, true,
+        "Not a Kafka key. For development only: the listener takes tokens without a signature, as Kafka does where no callback handler class is \
+         set, so that everyone can be anyone. The options `unsecuredValidator...` of the JAAS entry apply. A listener that is bound to a loopback \
+         address and has no key of an issuer does so without this key.";
 }
 "TLS" {
     SSL_KEYSTORE_LOCATION = "ssl.keystore.location", Text, Unset, Listener, true,
@@ -239,13 +326,17 @@ keys! {
         Derived("the protocol between brokers: that of `inter.broker.listener.name`, else `security.inter.broker.protocol`"), Broker, false,
         "How connections to the backend are secured. With SASL, `backend.sasl.mechanism` says how.";
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
-        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. By SCRAM the broker has to prove \
-         that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted.";
+        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER. By SCRAM the \
+         broker has to prove that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted. For OAUTHBEARER see \
+         [tokens towards the backend](#tokens-towards-the-backend). A broker that ends sessions (`connections.max.reauth.ms`, or with the \
+         token) has each connection authenticated anew in time, whatever the mechanism.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
         Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
         "A JAAS entry whose options `username` and `password` are this front's own login to the backend. Its module is \
          `org.apache.kafka.common.security.plain.PlainLoginModule`, or \
-         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms.";
+         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms. For OAUTHBEARER it is an \
+         `org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule` with Kafka's own options: `clientId`, `clientSecret`, \
+         `scope` and `extension_<name>`, or those that begin with `unsecuredLogin`.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
     INTER_BROKER_LISTENER_NAME = "inter.broker.listener.name", Text, Unset, Broker, false,
@@ -265,6 +356,62 @@ keys! {
         "The longest wait in milliseconds between two tries.";
     BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, true,
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
+}
+"Tokens towards the backend" {
+    BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL = "backend.sasl.oauthbearer.token.endpoint.url", Text, Unset, Broker, true,
+        "Where tokens for OAUTHBEARER come from. `https:` (or `http:` to a literal loopback address) is a token endpoint that is asked by the \
+         client credentials grant; `file:` with an absolute path is a file with a token, which is read again when it changes. \
+         Without it tokens are unsecured, as in Kafka, see `backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed`. Where neither this key \
+         nor `backend.sasl.jaas.config` nor the client's id or secret is set with the prefix `backend.`, each key of this section is looked \
+         up as a broker would for its own logins: `listener.name.<listener>.oauthbearer.<key>` of the listener between brokers, \
+         `listener.name.<listener>.<key>`, `<key>`.";
+    BACKEND_SASL_LOGIN_CALLBACK_HANDLER_CLASS = "backend.sasl.login.callback.handler.class", Choice(LOGIN_HANDLERS),
+        Derived("that of tokens from somewhere else if there is a token endpoint, else that of unsecured tokens"), Broker, true,
+        "Which of Kafka's two ways to tokens is meant. The class itself is not run. Only for OAUTHBEARER.";
+    BACKEND_SASL_OAUTHBEARER_CLIENT_ID = "backend.sasl.oauthbearer.client.credentials.client.id", Text,
+        Derived("option `clientId` of the JAAS entry"), Broker, true,
+        "The id by which the token endpoint knows this front.";
+    BACKEND_SASL_OAUTHBEARER_CLIENT_SECRET = "backend.sasl.oauthbearer.client.credentials.client.secret", Password,
+        Derived("option `clientSecret` of the JAAS entry"), Broker, true,
+        "The secret that belongs to it; both go to the token endpoint by HTTP Basic authentication.";
+    BACKEND_SASL_OAUTHBEARER_SCOPE = "backend.sasl.oauthbearer.scope", Text, Derived("option `scope` of the JAAS entry, if it has one"),
+        Broker, true, "The scope that the token endpoint is asked for.";
+    BACKEND_SASL_OAUTHBEARER_HEADER_URLENCODE = "backend.sasl.oauthbearer.header.urlencode", Bool, Fixed("false"), Broker, true,
+        "Whether id and secret are form-encoded before they go into the Basic header, as RFC 6749 wants it and not all endpoints do.";
+    BACKEND_SASL_OAUTHBEARER_GRANT_TYPE = "backend.sasl.oauthbearer.grant.type", Choice(&["client_credentials"]),
+        Fixed("client_credentials"), Broker, true, "How the token endpoint is asked.";
+    BACKEND_SASL_OAUTHBEARER_JWT_RETRIEVER_CLASS = "backend.sasl.oauthbearer.jwt.retriever.class", Choice(RETRIEVERS),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever"), Broker, true,
+        "The default takes tokens as the URL says. The class itself is not run; no other is accepted.";
+    BACKEND_SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS = "backend.sasl.oauthbearer.jwt.validator.class", Choice(CLIENT_VALIDATORS),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator"), Broker, true,
+        "The class itself is not run; no other is accepted. What is looked at in a token is when it ends.";
+    BACKEND_SASL_OAUTHBEARER_INSECURE_UNSECURED_TOKENS_ALLOWED = "backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed", Bool, Fixed("false"), Broker,
+        true,
+        "Not a Kafka key. Lets this front log in by unsecured tokens (nobody has signed them) to a backend whose bootstrap servers are not all \
+         loopback addresses. A backend that takes them lets everybody in under any name.";
+    BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_INSECURE_HTTP_ALLOWED = "backend.sasl.oauthbearer.token.endpoint.insecure.http.allowed", Bool, Fixed("false"),
+        Broker, true,
+        "Not a Kafka key. Lets an `http:` token endpoint be on another machine: whoever is in between reads the client's secret.";
+    BACKEND_SASL_LOGIN_CONNECT_TIMEOUT_MS = "backend.sasl.login.connect.timeout.ms", Int(1), Fixed("10000"), Broker, true,
+        "How long in milliseconds a connection to the token endpoint may take. Kafka's default is no limit.";
+    BACKEND_SASL_LOGIN_READ_TIMEOUT_MS = "backend.sasl.login.read.timeout.ms", Int(1), Fixed("10000"), Broker, true,
+        "How long in milliseconds the token endpoint's answer may take. Kafka's default is no limit.";
+    BACKEND_SASL_LOGIN_RETRY_BACKOFF_MS = "backend.sasl.login.retry.backoff.ms", Long(0), Fixed("100"), Broker, true,
+        "How long in milliseconds after a failed attempt at the token endpoint the next one waits. It doubles with each attempt. What an \
+         endpoint refuses for good (such as a wrong secret) is not tried again at once.";
+    BACKEND_SASL_LOGIN_RETRY_BACKOFF_MAX_MS = "backend.sasl.login.retry.backoff.max.ms", Long(0), Fixed("10000"), Broker, true,
+        "How long in milliseconds attempts go on. After that a new round begins 10 seconds later, or 1 second later while a client waits. \
+         Not less than `backend.sasl.login.retry.backoff.ms`.";
+    BACKEND_SASL_LOGIN_REFRESH_WINDOW_FACTOR = "backend.sasl.login.refresh.window.factor", Double("0.5", "1.0"), Fixed("0.8"), Broker, true,
+        "After which part of its lifetime a token is replaced. The old one serves until the new one is there.";
+    BACKEND_SASL_LOGIN_REFRESH_WINDOW_JITTER = "backend.sasl.login.refresh.window.jitter", Double("0.0", "0.25"), Fixed("0.05"), Broker, true,
+        "Up to which further part of its lifetime that is put off, at random.";
+    BACKEND_SASL_LOGIN_REFRESH_MIN_PERIOD_SECONDS = "backend.sasl.login.refresh.min.period.seconds", Short(0, 900), Fixed("60"), Broker, true,
+        "How long in seconds a token is kept at least, if it lives long enough for this and the buffer together.";
+    BACKEND_SASL_LOGIN_REFRESH_BUFFER_SECONDS = "backend.sasl.login.refresh.buffer.seconds", Short(0, 3600), Fixed("300"), Broker, true,
+        "How long in seconds before its end a token is replaced at the latest, if it lives long enough for this and the shortest period \
+         together.";
 }
 "TLS towards the backend" {
     BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, true,

@@ -9,6 +9,7 @@ use super::limits::unauthenticated_limits;
 use super::login::Logins;
 use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
+use super::oauthbearer::{self, OAUTHBEARER};
 use super::passwords::plain_sources;
 use super::proxy_protocol;
 use super::reader::Reader;
@@ -34,12 +35,12 @@ pub(super) fn build(reader: &mut Reader<'_>, logins: &mut Logins, endpoints: Vec
             0
         };
         let tls = if endpoint.protocol.has_tls() { tls::listener(reader, &endpoint) } else { None };
-        let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &name));
         let max_connections = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTIONS);
         let max_connection_creation_rate = reader.unsigned_prefixed(&name, &keys::MAX_CONNECTION_CREATION_RATE);
         let (max_unauthenticated_connections, max_unauthenticated_connections_per_ip) =
             unauthenticated_limits(reader, &name);
         let proxy_protocol = proxy_protocol::read(reader, &name);
+        let sasl = endpoint.protocol.has_sasl().then(|| read_sasl(reader, logins, &endpoint, proxy_protocol.is_some()));
         let mut advertised = endpoint.advertised;
         if advertised.host.is_empty() {
             advertised.host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -251,9 +252,17 @@ pub(super) fn enabled_mechanisms(reader: &mut Reader<'_>, name: &ListenerName) -
     mechanisms
 }
 
-fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) -> SaslListenerConfig {
+fn read_sasl(
+    reader: &mut Reader<'_>,
+    logins: &mut Logins,
+    endpoint: &Endpoint,
+    behind_proxy: bool,
+) -> SaslListenerConfig {
+    let name = &endpoint.name;
     let found = reader.find_for(name, &keys::SASL_SERVER_MAX_RECEIVE_SIZE);
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
+    let found = reader.find_for(name, &keys::CONNECTIONS_MAX_REAUTH_MS);
+    reader.number(&keys::CONNECTIONS_MAX_REAUTH_MS, found);
     let mut mechanisms = Vec::new();
     let enabled = enabled_mechanisms(reader, name);
     let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
@@ -262,11 +271,21 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
         scram::check_keys(reader, name);
     }
     for mechanism in enabled {
+        if mechanism == OAUTHBEARER {
+            if let Some((config, jaas)) = oauthbearer::read(reader, logins, endpoint, behind_proxy) {
+                let properties = mechanism_properties(reader, name, &mechanism);
+                mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: Some(config) });
+            }
+            continue;
+        }
         // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
         let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
         if let Some(found) = reader.find_by_name(&key) {
             reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
         }
+        let reauth = &keys::CONNECTIONS_MAX_REAUTH_MS;
+        let found = reader.find_by_name(&format!("{}{}.{}", name.key_prefix(), mechanism.to_lowercase(), reauth.name));
+        reader.number(reauth, found);
         let jaas = if is_scram(&mechanism) {
             logins.scram_context(reader, name, &mechanism)
         } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
@@ -277,7 +296,7 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
         };
         if let Some(jaas) = jaas {
             let properties = mechanism_properties(reader, name, &mechanism);
-            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties });
+            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: None });
         }
     }
     SaslListenerConfig { mechanisms, max_receive_size }
@@ -288,10 +307,11 @@ fn read_sasl(reader: &mut Reader<'_>, logins: &mut Logins, name: &ListenerName) 
 fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &str) -> HashMap<String, String> {
     let listener = name.key_prefix();
     let own = format!("{listener}{}.", mechanism.to_lowercase());
-    let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
+    let concerns = |key: &str| key.starts_with("sasl.") || key == keys::CONNECTIONS_MAX_REAUTH_MS.name;
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
     // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
-    let is_not_its_own = |key: &str| keys::Key::find(key).is_some_and(|row| row.scope != keys::Scope::MechanismOnly);
+    let is_its_own = |row: &keys::Key| matches!(row.scope, keys::Scope::Mechanism | keys::Scope::MechanismOnly);
+    let is_not_its_own = |key: &str| keys::Key::find(key).is_some_and(|row| !is_its_own(row));
     // The weakest first: later ones replace earlier ones.
     let mut ranked: Vec<(u8, &str, &str)> = Vec::new();
     for (key, setting) in reader.settings {

@@ -6,6 +6,7 @@ use super::error::ConfigError;
 use super::jaas::{self, JaasFile, SystemProperties};
 use super::keys;
 use super::names::ListenerName;
+use super::oauthbearer::{self, OAUTHBEARER, OAUTHBEARER_LOGIN_MODULE};
 use super::reader::{Found, Reader};
 use super::types::JaasContext;
 use crate::secret::Secret;
@@ -92,6 +93,48 @@ impl Logins {
             ));
         }
         Some(context)
+    }
+
+    /// The entry of OAUTHBEARER: its own key, else a section of the static file; of a section that serves several mechanisms the one
+    /// login module that is OAUTHBEARER's. `None` only if something was reported.
+    ///
+    /// Kafka wants one always. It is `required` where its options say how tokens are judged; the keys of an issuer do without.
+    pub fn oauthbearer_entry(
+        &mut self,
+        reader: &mut Reader<'_>,
+        listener: &ListenerName,
+        required: bool,
+    ) -> Option<oauthbearer::Entry> {
+        let key = format!("{}{}.{}", listener.key_prefix(), OAUTHBEARER.to_lowercase(), keys::SASL_JAAS_CONFIG.name);
+        let own = reader.find_by_name(&key);
+        let origin = own.as_ref().map(|found| found.setting.origin.clone());
+        if own.is_none() && !required && !self.has_section(reader, listener) {
+            return Some(oauthbearer::Entry { context: JaasContext::default(), key, origin: String::new() });
+        }
+        let context = self.server_context(reader, listener, OAUTHBEARER)?;
+        let origin = origin.unwrap_or_else(|| self.file.as_ref().map_or_else(String::new, |file| file.shown.clone()));
+        let is_ours = |class: &str| class == OAUTHBEARER_LOGIN_MODULE;
+        let modules: Vec<_> = context.modules.into_iter().filter(|module| is_ours(&module.class)).collect();
+        let is_enough = if required || own.is_some() { modules.len() == 1 } else { modules.len() <= 1 };
+        if !is_enough {
+            let problem = format!("expected exactly one {OAUTHBEARER_LOGIN_MODULE}, found {}", modules.len());
+            reader.errors.push(ConfigError { key, origin, problem });
+            return None;
+        }
+        Some(oauthbearer::Entry { context: JaasContext { modules }, key, origin })
+    }
+
+    /// Whether the static file can be read and has a section for the listener.
+    fn has_section(&mut self, reader: &mut Reader<'_>, listener: &ListenerName) -> bool {
+        let own = format!("{}.KafkaServer", listener.as_str().to_lowercase());
+        self.load_file(reader);
+        let content = self.file.as_ref().and_then(|file| file.content.as_ref());
+        content.is_some_and(|content| [own.as_str(), "KafkaServer"].iter().any(|name| content.section(name).is_some()))
+    }
+
+    /// A Java system property.
+    pub fn system_property(&self, name: &str) -> Option<&str> {
+        self.system.get(name)
     }
 
     /// The context in a property value.

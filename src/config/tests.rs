@@ -132,4 +132,5 @@ mod naming;
 mod node_hosts;
 mod scram;
 mod tls;
+mod token_login;
 mod unused;

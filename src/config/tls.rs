@@ -18,6 +18,8 @@ enum Place<'a> {
     Listener(&'a ListenerName),
     /// `backend.ssl.*`, and where those say nothing, the settings of the listener between brokers, if there is one.
     Backend(Option<&'a ListenerName>),
+    /// A client's: `ssl.*` as it stands.
+    Client,
 }
 
 const KEYSTORE: &[&Key] = &[
@@ -90,6 +92,15 @@ pub(super) fn backend(reader: &mut Reader<'_>, between_brokers: Option<&Listener
     Some(BackendTlsConfig { keystore, truststore, crls, verify_host_name, versions, cipher_suites })
 }
 
+/// TLS of a client whose settings `reader` has and nothing else.
+pub(super) fn client(reader: &mut Reader<'_>) -> Option<BackendTlsConfig> {
+    let place = Place::Client;
+    let verify_host_name = read_host_name_verification(reader, &place);
+    let Common { keystore, truststore, crls, versions, cipher_suites } = Common::read(reader, &place)?;
+    let verify_host_name = verify_host_name?;
+    Some(BackendTlsConfig { keystore, truststore, crls, verify_host_name, versions, cipher_suites })
+}
+
 impl Place<'_> {
     /// The setting that applies. A key store or trust store is taken from one place as a whole, so that a password that belongs to
     /// another file never meets it.
@@ -98,6 +109,7 @@ impl Place<'_> {
         match self {
             Self::Listener(name) => reader.find_for(name, key),
             Self::Backend(None) => own(key),
+            Self::Client => reader.find(key),
             Self::Backend(Some(between_brokers)) => {
                 let same = std::slice::from_ref(&key);
                 let group = [KEYSTORE, TRUSTSTORE].into_iter().find(|group| group.iter().any(|k| k.name == key.name));
@@ -377,7 +389,7 @@ fn read_path(reader: &mut Reader<'_>, found: &Found<'_>) -> Option<Located<PathB
     Some(located(found, found.text().into()))
 }
 
-fn located<T>(found: &Found<'_>, value: T) -> Located<T> {
+pub(super) fn located<T>(found: &Found<'_>, value: T) -> Located<T> {
     let (key, origin) = (found.key.clone(), found.setting.origin.clone());
     Located { value, key, origin, hidden: found.setting.substituted }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::address_block::AddressBlock;
 use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
+use super::oauthbearer::OauthbearerConfig;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
+use super::token_types::TokenLogin;
 use crate::principal::KafkaPrincipal;
 use crate::scram::ScramMechanism;
 use crate::secret::Secret;
@@ -134,15 +136,22 @@ pub struct MechanismConfig {
     /// Every other property that applies to this listener and mechanism, already resolved by precedence
     /// (`listener.name.<l>.<mechanism>.K`, then `listener.name.<l>.K`, then `K`), by the plain key `K`.
     pub properties: HashMap<String, String>,
+    /// Set exactly if it is OAUTHBEARER: by what tokens are judged.
+    pub oauthbearer: Option<OauthbearerConfig>,
 }
 
 impl fmt::Debug for MechanismConfig {
     /// Shows the properties' keys only: a mechanism of the user's own may keep secrets in them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, jaas, properties } = self;
+        let Self { name, jaas, properties, oauthbearer } = self;
         let mut keys: Vec<_> = properties.keys().collect();
         keys.sort_unstable();
-        f.debug_struct("MechanismConfig").field("name", name).field("jaas", jaas).field("properties", &keys).finish()
+        f.debug_struct("MechanismConfig")
+            .field("name", name)
+            .field("jaas", jaas)
+            .field("properties", &keys)
+            .field("oauthbearer", oauthbearer)
+            .finish()
     }
 }
 
@@ -218,9 +227,29 @@ pub struct BackendSecurity {
 
 /// This front's own login to the backend.
 #[derive(Clone, Debug)]
-pub struct BackendLogin {
+pub enum BackendLogin {
+    /// PLAIN: the password itself is sent.
+    Plain(Credentials),
+    /// SCRAM: both sides prove that they know it.
+    Scram(ScramMechanism, Credentials),
+    /// OAUTHBEARER: whoever issues tokens has checked who this front is.
+    OauthBearer(Arc<TokenLogin>),
+}
+
+impl BackendLogin {
     /// How.
-    pub mechanism: LoginMechanism,
+    pub fn mechanism(&self) -> LoginMechanism {
+        match self {
+            Self::Plain(_) => LoginMechanism::Plain,
+            Self::Scram(mechanism, _) => LoginMechanism::Scram(*mechanism),
+            Self::OauthBearer(_) => LoginMechanism::OauthBearer,
+        }
+    }
+}
+
+/// A user's name and password.
+#[derive(Clone, Debug)]
+pub struct Credentials {
     /// As whom.
     pub username: String,
     /// Whose password.
@@ -230,16 +259,20 @@ pub struct BackendLogin {
 /// A mechanism by which this front can log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginMechanism {
-    /// PLAIN: the password itself is sent.
+    /// PLAIN.
     Plain,
-    /// SCRAM: both sides prove that they know it.
+    /// SCRAM-SHA-256 or SCRAM-SHA-512.
     Scram(ScramMechanism),
+    /// OAUTHBEARER.
+    OauthBearer,
 }
 
 impl LoginMechanism {
     /// The mechanism of this name, exactly as spelled.
     pub fn from_name(name: &str) -> Option<Self> {
-        if name == Self::Plain.as_str() { Some(Self::Plain) } else { ScramMechanism::from_name(name).map(Self::Scram) }
+        let others = [Self::Plain, Self::OauthBearer];
+        let other = others.into_iter().find(|mechanism| mechanism.as_str() == name);
+        other.or_else(|| ScramMechanism::from_name(name).map(Self::Scram))
     }
 
     /// The name that IANA and Kafka know it by.
@@ -247,6 +280,7 @@ impl LoginMechanism {
         match self {
             Self::Plain => "PLAIN",
             Self::Scram(mechanism) => mechanism.as_str(),
+            Self::OauthBearer => "OAUTHBEARER",
         }
     }
 }

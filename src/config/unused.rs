@@ -3,7 +3,9 @@
 use super::endpoints::Endpoint;
 use super::keys::{self, Key, Scope};
 use super::names::ListenerName;
+use super::oauthbearer::ISSUER_PREFIX;
 use super::reader::Reader;
+use super::token_login;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
 const SECURITY: &[(&str, &str)] = &[
@@ -13,7 +15,6 @@ const SECURITY: &[(&str, &str)] = &[
     ),
     ("super.users", "this version does not authorize; the backend's own rules apply to the login of this front"),
     ("allow.everyone.if.no.acl.found", "this version does not authorize"),
-    ("connections.max.reauth.ms", "this version does not end sessions that do not authenticate again"),
     ("delegation.token.", "this version has no delegation tokens"),
 ];
 
@@ -63,10 +64,20 @@ pub(super) fn shown_key(key: &str) -> &str {
 }
 
 /// Warns of each explicit key without effect; never shows a value.
-pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool) {
+///
+/// `token_keys_of` is the listener between brokers where this front logs in to the backend by tokens as a broker would there.
+pub(super) fn warn(
+    reader: &mut Reader<'_>,
+    endpoints: &[Endpoint],
+    backend_has_tls: bool,
+    token_keys_of: Option<&ListenerName>,
+) {
     let explicit = reader.settings.iter().filter(|(_, setting)| setting.explicit);
     let mut warnings = Vec::new();
     for (key, setting) in explicit {
+        if token_keys_of.is_some_and(|listener| token_login::is_read_between_brokers(listener, key)) {
+            continue;
+        }
         if let Some(why) = why_unused(reader, endpoints, backend_has_tls, key) {
             warnings.push(format!("{} ({}): {why}", shown_key(key), setting.origin));
         }
@@ -87,8 +98,12 @@ fn why_unused(reader: &Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool
     if key.starts_with("ssl.") && !backend_has_tls && !endpoints.iter().any(|endpoint| endpoint.protocol.has_tls()) {
         return Some("has no effect: neither a listener nor the backend has TLS".into());
     }
+    // Those that nobody reads are reported where they would be read.
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
+    }
     match Key::find(key).map(|row| row.scope) {
-        Some(Scope::Broker | Scope::Listener) => return None,
+        Some(Scope::Broker | Scope::Listener | Scope::Mechanism) => return None,
         Some(Scope::ListenerOnly) => {
             return Some(format!("has no effect without a listener's prefix: listener.name.<listener>.{key}"));
         }
@@ -136,12 +151,15 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
     }
     if let Some(row) = Key::find(key) {
         return match row.scope {
-            Scope::Listener | Scope::ListenerOnly => None,
+            Scope::Listener | Scope::Mechanism | Scope::ListenerOnly => None,
             Scope::Broker => Some(format!("has no effect: {key} cannot be set per listener")),
             Scope::MechanismOnly => {
                 Some("has no effect without a mechanism's prefix between the listener's and the key".into())
             }
         };
+    }
+    if key.starts_with(ISSUER_PREFIX) {
+        return None;
     }
     if let Some((prefix, inner)) = key.split_once('.')
         && (Key::find(inner).is_some() || is_mechanism_key(inner))
@@ -152,7 +170,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
 }
 
 pub(super) fn is_mechanism_key(key: &str) -> bool {
-    key.starts_with("sasl.") || key == "connections.max.reauth.ms"
+    key.starts_with("sasl.")
 }
 
 fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &str, key: &str) -> Option<String> {
@@ -167,9 +185,7 @@ fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &s
     }
     match Key::find(key).map(|row| row.scope) {
         // What is not ours is for the mechanism's factory.
-        Some(Scope::MechanismOnly) => None,
-        None if key == "connections.max.reauth.ms" => Some(why_plain_key_unused(key)),
-        None => None,
+        Some(Scope::Mechanism | Scope::MechanismOnly) | None => None,
         Some(_) => Some(format!("has no effect: {key} cannot be set per mechanism")),
     }
 }

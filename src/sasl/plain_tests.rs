@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
+use crate::sasl::Occasion;
 
 const LISTENER: &str = "CLIENTS";
 
@@ -12,7 +13,7 @@ fn module(class: &str, options: &[(&str, &str)]) -> JaasModule {
 
 fn build(modules: Vec<JaasModule>) -> Result<Arc<dyn Mechanism>, MechanismError> {
     let jaas = JaasContext { modules };
-    let config = MechanismConfig { name: "PLAIN".to_owned(), jaas, properties: HashMap::new() };
+    let config = MechanismConfig { name: "PLAIN".to_owned(), jaas, properties: HashMap::new(), oauthbearer: None };
     factory(&FactoryInput::alone(&config, &ListenerName::new(LISTENER)))
 }
 
@@ -27,7 +28,9 @@ fn login(mechanism: &dyn Mechanism, token: &[u8]) -> Result<String, String> {
             assert!(token.is_empty());
             Ok(verified.principal.to_string())
         }
-        std::task::Poll::Ready(Err(AuthnError::Malformed(why) | AuthnError::Rejected(why))) => Err(why.message(mechanism.name()).into_owned()),
+        std::task::Poll::Ready(Err(AuthnError::Malformed(why) | AuthnError::Rejected(why))) => {
+            Err(why.message(mechanism.name(), Occasion::Authentication).into_owned())
+        }
         _ => panic!("PLAIN has one round and judges at once"),
     }
 }
@@ -40,6 +43,10 @@ fn refused(text: &str) -> Result<String, String> {
     Err(text.to_owned())
 }
 
+fn told(why: Rejection) -> Result<String, String> {
+    Err(why.message(&name(), Occasion::Authentication).into_owned())
+}
+
 fn logged_in(user: &str) -> Result<String, String> {
     Ok(format!("User:{user}"))
 }
@@ -50,7 +57,7 @@ fn rfc_4616_samples() {
     let plain = users(&[("user_tim", "tanstaaftanstaaf"), ("user_Kurt", "xipj3plmq")]);
     assert_eq!(login(&*plain, b"\0tim\0tanstaaftanstaaf"), logged_in("tim"));
     assert_eq!(login(&*plain, b"Kurt\0Kurt\0xipj3plmq"), logged_in("Kurt"));
-    assert_eq!(login(&*plain, b"Ursel\0Kurt\0xipj3plmq"), Err(OTHER_AUTHZID.message(&name()).into_owned()));
+    assert_eq!(login(&*plain, b"Ursel\0Kurt\0xipj3plmq"), told(OTHER_AUTHZID));
 }
 
 #[test]
@@ -121,7 +128,7 @@ fn names_are_never_normalised() {
         let option = format!("user_{known}");
         let plain = users(&[(option.as_str(), "secret")]);
         for name in names {
-            let expected = if name == known { logged_in(name) } else { Err(WRONG.0.into_owned()) };
+            let expected = if name == known { logged_in(name) } else { told(WRONG) };
             assert_eq!(login(&*plain, format!("\0{name}\0secret").as_bytes()), expected, "{name:?} for {known:?}");
         }
     }
@@ -136,8 +143,8 @@ fn lengths_have_limits() {
     let plain = users(&[(option.as_str(), password.as_str())]);
     assert_eq!(login(&*plain, format!("{name}\0{name}\0{password}").as_bytes()), logged_in(&name));
     assert_eq!(plain.max_token_len(), format!("{name}\0{name}\0{password}").len());
-    assert_eq!(login(&*plain, format!("\0{name}n\0{password}").as_bytes()), Err(WRONG.0.into_owned()));
-    assert_eq!(login(&*plain, format!("\0{name}\0{password}p").as_bytes()), Err(WRONG.0.into_owned()));
+    assert_eq!(login(&*plain, format!("\0{name}n\0{password}").as_bytes()), told(WRONG));
+    assert_eq!(login(&*plain, format!("\0{name}\0{password}p").as_bytes()), told(WRONG));
     let too_long = build(vec![module(LOGIN_MODULE, &[(&format!("{option}n"), "secret")])]).err().expect("refused");
     assert!(too_long.0.len() < 200, "{too_long}");
 }
@@ -146,16 +153,16 @@ fn lengths_have_limits() {
 fn an_empty_stored_password_lets_nobody_in() {
     // H-114.
     let plain = users(&[("user_alice", ""), ("user_bob", "secret")]);
-    assert_eq!(login(&*plain, b"\0alice\0"), Err(NO_PASSWORD.0.into_owned()));
-    assert_eq!(login(&*plain, b"\0alice\0secret"), Err(WRONG.0.into_owned()));
+    assert_eq!(login(&*plain, b"\0alice\0"), told(NO_PASSWORD));
+    assert_eq!(login(&*plain, b"\0alice\0secret"), told(WRONG));
     assert_eq!(login(&*plain, b"\0bob\0secret"), logged_in("bob"));
 }
 
 #[test]
 fn only_user_options_make_users() {
     let plain = users(&[("username", "admin"), ("password", "admin-secret"), ("userx", "u"), ("user_a_b", "secret")]);
-    assert_eq!(login(&*plain, b"\0admin\0admin-secret"), Err(WRONG.0.into_owned()));
-    assert_eq!(login(&*plain, b"\0name\0admin"), Err(WRONG.0.into_owned()));
+    assert_eq!(login(&*plain, b"\0admin\0admin-secret"), told(WRONG));
+    assert_eq!(login(&*plain, b"\0name\0admin"), told(WRONG));
     assert_eq!(login(&*plain, b"\0a_b\0secret"), logged_in("a_b"));
 }
 
@@ -164,7 +171,7 @@ fn nobodys_password_lets_nobody_in() {
     let plain = users(&[]);
     for name in ["nobody", "ANONYMOUS", "alice"] {
         let token = format!("\0{name}\0nobody has this password");
-        assert_eq!(login(&*plain, token.as_bytes()), Err(WRONG.0.into_owned()));
+        assert_eq!(login(&*plain, token.as_bytes()), told(WRONG));
     }
 }
 
@@ -177,15 +184,15 @@ fn other_login_modules_and_missing_ones_are_start_errors() {
     assert_eq!(text(Vec::new()), format!("its JAAS configuration has no {LOGIN_MODULE}, but []"));
     // A section of the static file serves other mechanisms too; their options define no PLAIN user.
     let plain = build(vec![module(other, &[("user_alice", "secret")]), module(LOGIN_MODULE, &[])]).expect("mechanism");
-    assert_eq!(login(&*plain, b"\0alice\0secret"), Err(WRONG.0.into_owned()));
+    assert_eq!(login(&*plain, b"\0alice\0secret"), told(WRONG));
     assert!(text(vec![module(LOGIN_MODULE, &[("user_", "secret")])]).contains("no possible user"));
     // The first entry counts.
     let first = module(LOGIN_MODULE, &[("user_alice", "secret")]);
     let second = module(LOGIN_MODULE, &[("user_alice", "other"), ("user_bob", "other")]);
     let plain = build(vec![first, second]).expect("mechanism");
     assert_eq!(login(&*plain, b"\0alice\0secret"), logged_in("alice"));
-    assert_eq!(login(&*plain, b"\0alice\0other"), Err(WRONG.0.into_owned()));
-    assert_eq!(login(&*plain, b"\0bob\0other"), Err(WRONG.0.into_owned()));
+    assert_eq!(login(&*plain, b"\0alice\0other"), told(WRONG));
+    assert_eq!(login(&*plain, b"\0bob\0other"), told(WRONG));
 }
 
 #[test]

@@ -40,8 +40,7 @@ struct State(Habit);
 impl ServerExchange for State {
     fn step(self: Box<Self>, token: Bytes) -> BoxFuture<'static, Result<Step, AuthnError>> {
         let rejected = Err(AuthnError::Rejected(Rejection::text("no")));
-        let success =
-            Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("anyone")) };
+        let success = Step::Success { token: Bytes::new(), verified: Verified::new(KafkaPrincipal::user("anyone")) };
         let challenge = |next| Ok(Step::Challenge { token: Bytes::new(), next: Box::new(State(next)) });
         Box::pin(future::ready(match self.0 {
             Habit::Accepts => Ok(success),
@@ -64,7 +63,7 @@ fn enabled(names: &[&str]) -> SaslListenerConfig {
         let options = HashMap::from([("user_alice".to_owned(), Secret::new("alice-secret"))]);
         let module = JaasModule { class: plain::LOGIN_MODULE.to_owned(), options };
         let jaas = JaasContext { modules: vec![module] };
-        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new() }
+        MechanismConfig { name: (*name).to_owned(), jaas, properties: HashMap::new(), oauthbearer: None }
     };
     SaslListenerConfig { mechanisms: names.iter().map(mechanism).collect(), max_receive_size: 1000 }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::config::{JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
-use crate::sasl::{Registry, Shared};
+use crate::sasl::{Occasion, Registry, Shared};
 use crate::scram::ScramCredential;
 use crate::scram::client::{self, ClientKeys};
 use crate::store::{Change, Store};
@@ -61,7 +61,7 @@ fn listener() -> ListenerName {
 
 fn config(mechanism: ScramMechanism, properties: &[(&str, &str)]) -> MechanismConfig {
     let properties = properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties }
+    MechanismConfig { name: mechanism.to_string(), jaas: JaasContext::default(), properties, oauthbearer: None }
 }
 
 fn build(mechanism: ScramMechanism, kept: Kept, properties: &[(&str, &str)]) -> Arc<dyn Mechanism> {
@@ -138,7 +138,7 @@ async fn who_does_not_get_in_cannot_tell_why() {
         let built = build(mechanism, Kept::new(), &[]);
         let wrong = log_in(&*built, mechanism, "alice", "wrong", "").await;
         assert_eq!(
-            wrong.end.as_ref().unwrap_err().message(built.name()),
+            wrong.end.as_ref().unwrap_err().message(built.name(), Occasion::Authentication),
             format!(
                 "Authentication failed during authentication due to invalid credentials with SASL mechanism {mechanism}"
             )
@@ -242,7 +242,7 @@ async fn a_made_up_credential_lets_nobody_in() {
         let keys = ClientKeys::derive(mechanism, b"pencil", SALT, NonZeroU32::new(4096).unwrap());
         let guesser = Arc::new(Guesses::default()).by(Ipv4Addr::LOCALHOST.into(), "alice");
         let client_final = client.answer(&keys).0.into();
-        let end = Box::new(AwaitClientFinal { mechanism, waits, is_known, guesser }).step(client_final).await;
+        let end = Box::new(AwaitClientFinal { waits, is_known, guesser }).step(client_final).await;
         assert_eq!(matches!(end, Ok(Step::Success { .. })), gets_in);
         assert_eq!(matches!(end, Err(AuthnError::Rejected(_))), !gets_in);
     }

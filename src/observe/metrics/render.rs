@@ -22,6 +22,7 @@ impl Metrics {
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
         self.password_checks(&mut page);
+        self.issuers(&mut page);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
         self.store_figures(&mut page);
@@ -64,6 +65,33 @@ impl Metrics {
         PasswordCheck::ALL.iter().for_each(|check| samples.put(&[check.as_str()], passwords.ended(*check)));
     }
 
+    fn issuers(&self, page: &mut Page) {
+        let Some(status) = self.issuers.get() else { return };
+        let issuers = status();
+        if issuers.is_empty() {
+            return;
+        }
+        let mut samples = page.family(&ISSUER_KEYS);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.keys));
+        let mut samples = page.family(&ISSUER_KEYS_AGE);
+        for issuer in &issuers {
+            if let Some(age) = issuer.age {
+                samples.put(&[&issuer.url], age.as_secs());
+            }
+        }
+        let mut samples = page.family(&ISSUER_KEYS_MAX_AGE);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.max_staleness.as_secs()));
+        let mut samples = page.family(&ISSUER_KEY_FETCHES);
+        for issuer in &issuers {
+            samples.put(&[&issuer.url, "ok"], issuer.fetched);
+            samples.put(&[&issuer.url, "failed"], issuer.failed);
+        }
+        let mut samples = page.family(&ISSUER_KEY_EARLY_FETCHES);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.early));
+        let mut samples = page.family(&ISSUER_UNKNOWN_KEYS_THROTTLED);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.throttled));
+    }
+
     fn backend(&self, page: &mut Page, listeners: &Listeners) {
         let Some(topology) = self.topology.get() else { return };
         let node_ids = topology.node_ids();
@@ -80,6 +108,17 @@ impl Metrics {
         page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
         let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
         counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+        let (tokens, expiry) = topology.tokens();
+        for (family, (succeeded, failed)) in
+            [(&BACKEND_REAUTHENTICATIONS, counters.reauthentications()), (&BACKEND_TOKENS, tokens)]
+        {
+            let mut samples = page.family(family);
+            samples.put(&["success"], succeeded);
+            samples.put(&["failure"], failed);
+        }
+        if let Some(expiry) = expiry {
+            page.single(&BACKEND_TOKEN_EXPIRY, expiry);
+        }
     }
 
     fn store_figures(&self, page: &mut Page) {
@@ -147,6 +186,19 @@ fn logins(page: &mut Page, listeners: &Listeners) {
     }
     let mut samples = page.family(&LOGIN_DURATION);
     listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.login_duration()));
+    let mut samples = page.family(&LOGINS_WITHOUT_REAUTHENTICATION);
+    for listener in listeners {
+        samples.put(&[listener.name()], listener.logins_without_reauthentication_total());
+    }
+    let mut samples = page.family(&REAUTHENTICATIONS);
+    for listener in listeners {
+        let name = listener.name();
+        listener.reauthentications(|mechanism, outcome, count| samples.put(&[name, mechanism, outcome], count));
+    }
+    let mut samples = page.family(&REAUTHENTICATION_DURATION);
+    for listener in listeners {
+        samples.put_histogram(&[listener.name()], listener.reauthentication_duration());
+    }
 }
 
 fn traffic(page: &mut Page, listeners: &Listeners) {

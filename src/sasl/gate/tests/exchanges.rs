@@ -60,7 +60,12 @@ async fn obedient(name: &'static str) -> Arc<Mechanisms> {
         Ok(Arc::new(Obedient(MechanismName::new(name).expect("name"))) as Arc<dyn Mechanism>)
     };
     registry.register(name, factory).expect("registered");
-    let config = MechanismConfig { name: name.to_owned(), jaas: JaasContext::default(), properties: HashMap::new() };
+    let config = MechanismConfig {
+        name: name.to_owned(),
+        jaas: JaasContext::default(),
+        properties: HashMap::new(),
+        oauthbearer: None,
+    };
     build(&registry, vec![config]).await
 }
 
