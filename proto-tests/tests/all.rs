@@ -18,7 +18,7 @@ mod big;
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
-#[path = "all/configs.rs"]
+#[path = "all/configs/mod.rs"]
 mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
