@@ -24,6 +24,7 @@ pub mod admin;
 pub mod config;
 pub mod explain;
 pub mod foreign;
+pub mod issuer;
 pub mod jwt;
 pub mod kafka_metadata;
 pub mod observe;

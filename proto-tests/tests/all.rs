@@ -32,12 +32,16 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/oauthbearer/mod.rs"]
+mod oauthbearer;
 #[path = "all/observe.rs"]
 mod observe;
 #[path = "all/passwords.rs"]
 mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
+#[path = "all/reauthentication/mod.rs"]
+mod reauthentication;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -88,6 +92,8 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
+        oauthbearer::trials(),
+        reauthentication::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),
@@ -127,6 +133,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 fn stop() {
     shared_front::stop();
     scram::stop();
+    proto_tests::bearer::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }

@@ -59,8 +59,8 @@ keys! {
 "SASL" {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
-         version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
-         `sasl.plain.credentials` names SCRAM credentials alone; the other two need `store.dir` instead.";
+         version offers PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. PLAIN needs a JAAS entry on every SASL listener, unless \
+         `sasl.plain.credentials` names SCRAM credentials alone; the SCRAM mechanisms need `store.dir` instead, and OAUTHBEARER the keys of an issuer.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
@@ -105,6 +105,11 @@ keys! {
     AUTHENTICATION_TIMEOUT_MS = "authentication.timeout.ms", Long(1), Fixed("15000"), Broker, true,
         "Not a Kafka key. The longest time in milliseconds from accepting a connection to its authentication. The deadline \
          is absolute: bytes that arrive do not move it.";
+    CONNECTIONS_MAX_REAUTH_MS = "connections.max.reauth.ms", Long(i64::MIN), Fixed("0"), Mechanism, true,
+        "How long in milliseconds a client stays known after its login; it must authenticate anew on its connection before (KIP-368), \
+         as clients since Kafka 2.2 do by themselves. 0 or less is no limit. A credential that ends by itself, such as a token, ends \
+         the session too if that is sooner. After the end the next request closes the connection, and, other than in Kafka, so do 30 \
+         seconds without one; nothing lasts longer than 60 seconds after it. Applies from the next login or re-authentication on.";
     CONNECTION_FAILED_AUTHENTICATION_DELAY_MS = "connection.failed.authentication.delay.ms", Int(0), Fixed("100"), Broker, true,
         "How long in milliseconds the answer to a failed authentication and the close are held back. Must be less than \
          `connections.max.idle.ms`.";

@@ -14,7 +14,6 @@ const SECURITY: &[(&str, &str)] = &[
     ),
     ("super.users", "this version does not authorize; the backend's own rules apply to the login of this front"),
     ("allow.everyone.if.no.acl.found", "this version does not authorize"),
-    ("connections.max.reauth.ms", "this version does not end sessions that do not authenticate again"),
     ("delegation.token.", "this version has no delegation tokens"),
 ];
 
@@ -160,7 +159,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
 }
 
 pub(super) fn is_mechanism_key(key: &str) -> bool {
-    key.starts_with("sasl.") || key == "connections.max.reauth.ms"
+    key.starts_with("sasl.")
 }
 
 fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &str, key: &str) -> Option<String> {
@@ -175,9 +174,7 @@ fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &s
     }
     match Key::find(key).map(|row| row.scope) {
         // What is not ours is for the mechanism's factory.
-        Some(Scope::Mechanism | Scope::MechanismOnly) => None,
-        None if key == "connections.max.reauth.ms" => Some(why_plain_key_unused(key)),
-        None => None,
+        Some(Scope::Mechanism | Scope::MechanismOnly) | None => None,
         Some(_) => Some(format!("has no effect: {key} cannot be set per mechanism")),
     }
 }

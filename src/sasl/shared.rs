@@ -6,6 +6,7 @@ use super::guesses::Guesses;
 use super::mechanism::{BoxFuture, Outage};
 use super::passwords::Passwords;
 use crate::config::{ListenerName, MechanismConfig};
+use crate::issuer::KeySources;
 use crate::scram::{ScramCredential, ScramMechanism};
 use crate::secret::Secret;
 
@@ -31,6 +32,8 @@ pub struct Shared {
     pub guesses: Arc<Guesses>,
     /// Checks passwords against SCRAM credentials.
     pub passwords: Arc<Passwords>,
+    /// The keys of the issuers of tokens.
+    pub key_sources: Arc<KeySources>,
 }
 
 /// What a mechanism is built from.

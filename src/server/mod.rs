@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Administration;
 use crate::backend::Topology;
 use crate::config::{ConfigErrors, Loaded, ServerConfig};
+use crate::issuer::FETCH_WAIT;
 use crate::listener::{BindError, ConnectionLimiter};
 use crate::observe::{Endpoint, EndpointError, Health, Metrics};
 use crate::relay::api_table;
@@ -84,7 +85,7 @@ pub type Source = dyn Fn() -> Result<Loaded, ConfigErrors> + Send + Sync;
 /// `source`, SIGUSR1 writes the counters to the log.
 pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<Ended, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut signals = Signals::new()?;
         let mut server = Server::start(loaded, registry).await?;
         serve(&mut server, &mut signals, &source, registry).await;
@@ -99,7 +100,10 @@ pub fn run(loaded: Loaded, source: Arc<Source>, registry: &Registry) -> Result<E
         };
         close(store).await;
         Ok(ended)
-    })
+    });
+    // A resolver or a file system that hangs must not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Closes the store, so that no thread of RocksDB is at work while the process ends and its statics go.
@@ -139,9 +143,10 @@ pub fn check(config: &ServerConfig, registry: &Registry) -> Result<Vec<String>, 
     let failure_delays = Arc::new(FailureDelays::new(MAX_DELAYED_FAILURES));
     let shared = credentials::not_opened(config);
     let administration = Arc::new(Administration::new(None, config.administrators.clone()));
-    runtime
-        .block_on(parts::build(config, registry, &shared, &administration, &failure_delays))
-        .map(|parts| parts.warnings)
+    let built = runtime.block_on(parts::build(config, registry, &shared, &administration, &failure_delays));
+    // Who asks an issuer for its keys need not have heard from it.
+    runtime.shutdown_background();
+    built.map(|parts| parts.warnings)
 }
 
 struct Server {
@@ -190,6 +195,7 @@ impl Server {
         let administration = Arc::new(Administration::new(store.clone(), config.administrators.clone()));
         let parts = parts::build(config, registry, &shared, &administration, &failure_delays).await?;
         parts.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        shared.key_sources.first_fetches(FETCH_WAIT).await;
         let bound: Vec<Bound> =
             config.listeners.iter().map(|listener| Bound::bind(listener, config)).collect::<Result<_, _>>()?;
 
@@ -201,6 +207,9 @@ impl Server {
             Arc::new(Topology::new(config.backend.clone(), backend_tls.clone(), api_table::offered, watcher));
         metrics.watch_backend(topology.clone());
         metrics.watch_logins(shared.guesses.clone(), shared.passwords.clone());
+        let key_sources = shared.key_sources.clone();
+        metrics.watch_issuers(move || key_sources.status());
+        metrics.set_insecure_validators(config.insecure_validators());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,
@@ -258,6 +267,7 @@ impl Server {
             return;
         }
         self.workers.join();
+        self.shared.key_sources.stop();
         tracing::info!("stopped");
     }
 }

@@ -19,6 +19,7 @@ use super::watch::Watcher;
 use super::{Server, Source, StartError, credentials};
 use crate::backend::ConnectError;
 use crate::config::{ConfigError, ConfigErrors, ListenerConfig, Loaded, changes};
+use crate::issuer::FETCH_WAIT;
 use crate::observe::{ReloadOutcome, ReloadSubject};
 use crate::sasl::Registry;
 
@@ -94,6 +95,7 @@ impl Server {
         let parts =
             parts::build(&loaded.config, registry, &self.shared, &self.administration, &self.failure_delays).await?;
         self.check_certificates(&parts.watch).map_err(Refused::Certificate)?;
+        self.shared.key_sources.first_fetches(FETCH_WAIT).await;
         if changes.touches_the_backend() {
             self.try_backend(&loaded, &parts).await?;
         }
@@ -134,6 +136,7 @@ impl Server {
         self.administration.set_administrators(config.administrators.clone());
         self.common.limiter.apply(&config.limits);
         credentials::apply(&self.shared, &config.logins);
+        self.common.metrics.set_insecure_validators(config.insecure_validators());
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
         if let Some(tls) = parts.backend_tls {
@@ -155,6 +158,7 @@ impl Server {
         self.closing.extend(before.into_iter().map(|running| running.close(&self.common.metrics)));
         self.without_port.follow(self.listeners.iter().map(|listener| listener.addresses().clone()).collect());
         self.common.topology.announce();
+        self.shared.key_sources.fetch_now();
         parts.watch.materials().for_each(|material| material.tell_metrics(&self.common.metrics));
         self.watcher = Watcher::new(parts.watch);
         self.loaded = loaded;

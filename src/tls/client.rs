@@ -1,4 +1,4 @@
-//! TLS towards the backend.
+//! TLS as a client: towards the backend, and towards the issuers of tokens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::config::BackendTlsConfig;
 
 const TRUSTSTORE: &str = "backend.ssl.truststore.location";
 
-/// TLS towards the backend, as its files were when they were read.
+/// TLS as a client, as its files were when they were read.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
     config: Arc<ClientConfig>,
@@ -26,15 +26,21 @@ pub struct ClientTls {
 impl ClientTls {
     /// Reads and checks everything that `settings` name. Reads files: not for an async worker.
     pub fn load(settings: &BackendTlsConfig) -> Result<Self, TlsError> {
-        let mut material = Material::new("backend");
+        Self::load_for("backend", TRUSTSTORE, settings)
+    }
+
+    /// The same towards another server than the backend: `owner` is what errors begin with, `truststore` the key to set where no
+    /// trust store is named and the system has no authorities.
+    pub fn load_for(owner: &str, truststore: &str, settings: &BackendTlsConfig) -> Result<Self, TlsError> {
+        let mut material = Material::new(owner);
         let identity = settings.keystore.as_ref().map(|store| Identity::load(store, &mut material)).transpose()?;
         let (provider, versions) = suites::provider(settings.versions, settings.cipher_suites.as_ref(), &material)?;
         let provider = Arc::new(provider);
-        let roots = trust::roots(settings.truststore.as_ref(), TRUSTSTORE, &mut material)?;
+        let roots = trust::roots(settings.truststore.as_ref(), truststore, &mut material)?;
         let crls = trust::crls(&settings.crls, &mut material)?;
         let place = match settings.crls.first() {
             Some(crl) => Place::new(crl, ""),
-            None => Place::unset(TRUSTSTORE),
+            None => Place::unset(truststore),
         };
         // A certificate whose issuer has no list here passes.
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())

@@ -73,6 +73,32 @@ impl HandshakeError {
         }
     }
 
+    /// Why towards a server there is no connection, in fixed words: nothing that it sent is in them.
+    pub fn fixed_text(&self) -> &'static str {
+        use rustls::Error;
+        match self {
+            Self::Tls(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => return "its certificate is for another host",
+            Self::Tls(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                return "its certificate is of an authority that is not trusted";
+            }
+            _ => {}
+        }
+        match self.kind() {
+            HandshakeFailure::Closed => "it hung up",
+            HandshakeFailure::Timeout => "it took too long",
+            HandshakeFailure::NotTls => "it speaks something else",
+            HandshakeFailure::Incompatible => "there is no version, cipher suite or group that both sides allow",
+            HandshakeFailure::NoCertificate => "it has no certificate",
+            HandshakeFailure::ExpiredCertificate => "its certificate has expired",
+            HandshakeFailure::RevokedCertificate => "its certificate is revoked",
+            HandshakeFailure::BadCertificate => "its certificate is not good",
+            HandshakeFailure::Alert => "it refused us by an alert",
+            HandshakeFailure::UnknownName | HandshakeFailure::Other => "the handshake failed",
+        }
+    }
+
     /// Which of a fixed list of kinds it is, for counting.
     pub fn kind(&self) -> HandshakeFailure {
         use rustls::Error;

@@ -70,12 +70,32 @@ families! {
         "SASL logins that have ended: success, or why the client was turned away. The mechanism is an enabled one, or unknown where the client chose none of them.";
     LOGIN_DURATION = "doorkeeper_login_duration_seconds", Histogram, ["listener"],
         "How long SASL logins took that succeeded, waiting for the client included.";
+    LOGINS_WITHOUT_REAUTHENTICATION = "doorkeeper_logins_without_reauthentication_total", Counter, ["listener"],
+        "SASL logins that succeeded, of clients that cannot authenticate anew because they are too old for it (Kafka's successful-authentication-no-reauth-total). Where sessions end, their connections are closed then.";
+    REAUTHENTICATIONS = "doorkeeper_reauthentications_total", Counter, ["listener", "mechanism", "outcome"],
+        "Times that a known client authenticated anew on its connection (KIP-368): success, or why it failed, which ends the connection. Not among doorkeeper_logins_total.";
+    REAUTHENTICATION_DURATION = "doorkeeper_reauthentication_duration_seconds", Histogram, ["listener"],
+        "How long that took where it succeeded, waiting for the client included; requests of the connection wait as long.";
+    INSECURE_VALIDATOR = "doorkeeper_insecure_validator", Gauge, ["listener"],
+        "1 for each listener whose OAUTHBEARER takes tokens without a signature, for development (sasl.oauthbearer.insecure.unsecured.tokens.allowed, or a loopback address). Absent for others.";
     LOGINS_HELD_BACK = "doorkeeper_logins_held_back_total", Counter, ["limit"],
         "Logins that were answered as wrong without a check, because too many before them had failed: from their address, or to their account (sasl.failed.logins.per.minute.per.address and .per.account). They count as rejected_credentials too.";
     PASSWORD_CHECKS = "doorkeeper_password_checks", Gauge, ["state"],
         "Checks of passwords against SCRAM credentials (PLAIN with users of the store) that wait for a thread or run on one.";
     PASSWORD_CHECKS_ENDED = "doorkeeper_password_checks_total", Counter, ["outcome"],
         "Such checks that have ended: done (computed), cached (known to be right), held_back (not computed, because too many had failed), queue_full (no room to wait: the login ended unavailable), abandoned (the client left first).";
+    ISSUER_KEYS = "doorkeeper_issuer_keys", Gauge, ["url"],
+        "Keys of an issuer of tokens that verify tokens now, by the URL of the configuration without its query; 0 while there are none, or the last are too old: then its tokens are refused.";
+    ISSUER_KEYS_AGE = "doorkeeper_issuer_keys_age_seconds", Gauge, ["url"],
+        "Since the keys in use were last seen at the issuer or in the file, in seconds; absent until they were.";
+    ISSUER_KEYS_MAX_AGE = "doorkeeper_issuer_keys_max_age_seconds", Gauge, ["url"],
+        "The age in seconds beyond which they are not used (sasl.oauthbearer.jwks.endpoint.max.staleness.ms).";
+    ISSUER_KEY_FETCHES = "doorkeeper_issuer_key_fetches_total", Counter, ["url", "outcome"],
+        "Fetches of the keys: ok, or failed, so that the last good ones stay. A file counts when it has changed, or cannot be used.";
+    ISSUER_KEY_EARLY_FETCHES = "doorkeeper_issuer_key_early_fetches_total", Counter, ["url"],
+        "Those fetches that were made early, because a token named a key that was not known.";
+    ISSUER_UNKNOWN_KEYS_THROTTLED = "doorkeeper_issuer_unknown_keys_throttled_total", Counter, ["url"],
+        "Tokens with an unknown key that caused no early fetch, because there had just been one.";
     RECEIVED_BYTES = "doorkeeper_received_bytes_total", Counter, ["listener"],
         "Bytes received from clients, counted as they are moved; with TLS those of the handshake and of the payload, without the overhead of records.";
     SENT_BYTES = "doorkeeper_sent_bytes_total", Counter, ["listener"],

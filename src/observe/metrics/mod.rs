@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::heartbeat::{Heartbeat, Heartbeats};
 use crate::backend::Topology;
+use crate::issuer::KeySourceStatus;
 use crate::sasl::{Guesses, Passwords};
 use crate::store::StoreStatus;
 
@@ -29,6 +30,8 @@ pub use listener::{ClosedBy, ListenerMetrics, OpenClient};
 
 /// Asks how the store fares.
 type StoreWatch = Box<dyn Fn() -> StoreStatus + Send + Sync>;
+/// Asks how the keys of issuers fare.
+type IssuerWatch = Box<dyn Fn() -> Vec<KeySourceStatus> + Send + Sync>;
 
 /// The numbers of the process.
 pub struct Metrics {
@@ -36,6 +39,8 @@ pub struct Metrics {
     topology: OnceLock<Arc<Topology>>,
     store: OnceLock<StoreWatch>,
     logins: OnceLock<(Arc<Guesses>, Arc<Passwords>)>,
+    issuers: OnceLock<IssuerWatch>,
+    insecure_validators: Mutex<Vec<String>>,
     max_connections: AtomicU64,
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
@@ -58,6 +63,8 @@ impl Default for Metrics {
             topology: OnceLock::new(),
             store: OnceLock::new(),
             logins: OnceLock::new(),
+            issuers: OnceLock::new(),
+            insecure_validators: Mutex::default(),
             max_connections: AtomicU64::new(u64::MAX),
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
@@ -114,9 +121,20 @@ impl Metrics {
         let _ = self.logins.set((guesses, passwords));
     }
 
+    /// How to ask how the keys of issuers fare. Once.
+    pub fn watch_issuers(&self, status: impl Fn() -> Vec<KeySourceStatus> + Send + Sync + 'static) {
+        // A second one is a slip that changes nothing.
+        let _ = self.issuers.set(Box::new(status));
+    }
+
     /// `max.connections` over all listeners; `None` for no limit.
     pub fn set_max_connections(&self, limit: Option<u32>) {
         self.max_connections.store(limit.map_or(u64::MAX, u64::from), Ordering::Relaxed);
+    }
+
+    /// The listeners that take tokens without a signature.
+    pub fn set_insecure_validators(&self, listeners: Vec<String>) {
+        *lock(&self.insecure_validators) = listeners;
     }
 
     /// The front is being stopped: all listeners drain, and it is not ready any more.

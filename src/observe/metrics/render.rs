@@ -21,7 +21,9 @@ impl Metrics {
         connections(&mut page, &listeners);
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
+        self.insecure(&mut page);
         self.password_checks(&mut page);
+        self.issuers(&mut page);
         traffic(&mut page, &listeners);
         self.backend(&mut page, &listeners);
         self.store_figures(&mut page);
@@ -53,6 +55,12 @@ impl Metrics {
         }
     }
 
+    fn insecure(&self, page: &mut Page) {
+        let listeners = lock(&self.insecure_validators);
+        let mut samples = page.family(&INSECURE_VALIDATOR);
+        listeners.iter().for_each(|listener| samples.put(&[listener], 1));
+    }
+
     fn password_checks(&self, page: &mut Page) {
         let Some((guesses, passwords)) = self.logins.get() else { return };
         let mut samples = page.family(&LOGINS_HELD_BACK);
@@ -62,6 +70,33 @@ impl Metrics {
         samples.put(&["running"], passwords.running());
         let mut samples = page.family(&PASSWORD_CHECKS_ENDED);
         PasswordCheck::ALL.iter().for_each(|check| samples.put(&[check.as_str()], passwords.ended(*check)));
+    }
+
+    fn issuers(&self, page: &mut Page) {
+        let Some(status) = self.issuers.get() else { return };
+        let issuers = status();
+        if issuers.is_empty() {
+            return;
+        }
+        let mut samples = page.family(&ISSUER_KEYS);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.keys));
+        let mut samples = page.family(&ISSUER_KEYS_AGE);
+        for issuer in &issuers {
+            if let Some(age) = issuer.age {
+                samples.put(&[&issuer.url], age.as_secs());
+            }
+        }
+        let mut samples = page.family(&ISSUER_KEYS_MAX_AGE);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.max_staleness.as_secs()));
+        let mut samples = page.family(&ISSUER_KEY_FETCHES);
+        for issuer in &issuers {
+            samples.put(&[&issuer.url, "ok"], issuer.fetched);
+            samples.put(&[&issuer.url, "failed"], issuer.failed);
+        }
+        let mut samples = page.family(&ISSUER_KEY_EARLY_FETCHES);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.early));
+        let mut samples = page.family(&ISSUER_UNKNOWN_KEYS_THROTTLED);
+        issuers.iter().for_each(|issuer| samples.put(&[&issuer.url], issuer.throttled));
     }
 
     fn backend(&self, page: &mut Page, listeners: &Listeners) {
@@ -147,6 +182,19 @@ fn logins(page: &mut Page, listeners: &Listeners) {
     }
     let mut samples = page.family(&LOGIN_DURATION);
     listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.login_duration()));
+    let mut samples = page.family(&LOGINS_WITHOUT_REAUTHENTICATION);
+    for listener in listeners {
+        samples.put(&[listener.name()], listener.logins_without_reauthentication_total());
+    }
+    let mut samples = page.family(&REAUTHENTICATIONS);
+    for listener in listeners {
+        let name = listener.name();
+        listener.reauthentications(|mechanism, outcome, count| samples.put(&[name, mechanism, outcome], count));
+    }
+    let mut samples = page.family(&REAUTHENTICATION_DURATION);
+    for listener in listeners {
+        samples.put_histogram(&[listener.name()], listener.reauthentication_duration());
+    }
 }
 
 fn traffic(page: &mut Page, listeners: &Listeners) {

@@ -37,6 +37,19 @@ fn full() -> Metrics {
     metrics.watch_backend(topology);
     metrics.watch_store(|| StoreStatus { revision: 9, records: 4, writes_failed: 1, is_failing: true });
     metrics.watch_logins(Arc::default(), Arc::default());
+    metrics.watch_issuers(|| {
+        vec![KeySourceStatus {
+            url: "https://issuer.example/keys".into(),
+            keys: 2,
+            age: Some(Duration::from_secs(7)),
+            max_staleness: Duration::from_secs(86_400),
+            fetched: 3,
+            failed: 1,
+            early: 1,
+            throttled: 4,
+        }]
+    });
+    metrics.set_insecure_validators(vec!["CLIENTS".into()]);
     metrics.set_max_connections(Some(100));
     let listener = metrics.listener("CLIENTS");
     listener.enable_mechanisms(["PLAIN"]);

@@ -1,0 +1,7 @@
+mod files;
+mod hostile;
+mod issuer;
+mod keys;
+mod requests;
+mod time;
+mod urls;
