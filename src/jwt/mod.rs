@@ -35,4 +35,4 @@ pub use template::{Template, TemplateError};
 pub use token::{MAX_TOKEN_LEN, Unverified};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

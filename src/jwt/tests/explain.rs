@@ -26,8 +26,8 @@ fn each_step_of_a_good_token_is_told_and_no_part_of_its_text() {
         "key: kid \"p256\", EC P-256",
         "signature: fits",
         "times: exp is 2027-01-15T08:05:00Z",
-        "principal: alice",
-        "verdict: accepted: alice until 2027-01-15T08:05:00Z",
+        "principal: User:alice",
+        "verdict: accepted: User:alice until 2027-01-15T08:05:00Z",
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }

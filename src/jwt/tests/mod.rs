@@ -3,7 +3,7 @@
 mod corpus;
 mod explain;
 mod key_sets;
-mod kit;
+pub(crate) mod kit;
 mod limits;
 mod mutations;
 mod unsecured;

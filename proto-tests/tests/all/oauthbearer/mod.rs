@@ -3,6 +3,7 @@
 
 mod clients;
 mod exchange;
+mod explain;
 mod harness;
 mod moving;
 mod tokens;
@@ -20,7 +21,7 @@ use proto_tests::{Result, address, scratch};
 use crate::free;
 
 pub fn trials() -> Vec<Trial> {
-    [harness::trials(), clients::trials(), tokens::trials(), exchange::trials(), moving::trials()]
+    [harness::trials(), clients::trials(), tokens::trials(), exchange::trials(), explain::trials(), moving::trials()]
         .into_iter()
         .flatten()
         .collect()
