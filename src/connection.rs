@@ -9,6 +9,9 @@
 //! | principal | `Proof`, certificate, or nothing, as the security protocol says | `Session` |
 //! | backend | `&Session` | a connection of its own, opened by the first request that needs it |
 //! | relay | all of the above | `CloseReason` |
+//! | SASL again, as often as the client asks for it | the relay, paused; `Session` | a new `Session`, and the relay goes on |
+
+mod reauthentication;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +29,12 @@ use crate::listener::proxy_protocol::{self, HeaderError};
 use crate::listener::{AddressLimitReached, Addresses, ConnectionPermit, ListenerLimiter, Target};
 use crate::observe::{Closed, ClosedBy, ConnectionState, FailureLog, HandshakeOutcome, ListenerMetrics, OpenClient};
 use crate::principal::{CertificateNaming, NamingError};
-use crate::relay::{ConnectionTraffic, Relay, RelayRules, Relayed};
-use crate::sasl::gate::GateFailureReason;
+use crate::relay::{CloseReason, ConnectionTraffic, Ended, Relay, RelayRules, Relayed};
 use crate::sasl::{Authenticated, GateFailure, GateRules, MechanismName, Peer, authenticate};
 use crate::session::Session;
 use crate::tls::{self, HandshakeError, Handshaken, KnowsName, NoHandshake, ServerTls};
 use crate::transport::Transport;
+use reauthentication::Renewed;
 
 /// What all connections of one listener share that were accepted under the same configuration.
 #[derive(Clone, Debug)]
@@ -44,8 +47,9 @@ pub(crate) struct ListenerContext {
     pub(crate) addresses: Arc<Addresses>,
     pub(crate) limiter: ListenerLimiter,
     pub(crate) proxy_protocol: Option<ProxyProtocol>,
-    /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own.
-    pub(crate) gate: Option<GateRules>,
+    /// Set exactly if the security protocol has SASL; the deadline in it is each connection's own. Replaced as a whole by a reload:
+    /// who logs in or authenticates anew is judged by what holds then, not when the connection was accepted.
+    pub(crate) gate: Option<Arc<ArcSwap<GateRules>>>,
     pub(crate) relay: Arc<RelayRules>,
     pub(crate) authentication_timeout: Duration,
     pub(crate) topology: Arc<Topology>,
@@ -157,7 +161,7 @@ async fn run(
     bytes = (bytes.0 + login.0, bytes.1 + login.1);
     traffic.add_bytes(bytes.0, bytes.1);
     // Boxed: an idle connection carries the relay's room and nothing of the states before it.
-    let relayed = Box::pin(relay(&session, already_read, transport, target, listener, traffic)).await;
+    let (session, relayed) = Box::pin(relay(session, already_read, transport, target, peer, listener, traffic)).await;
     counted.close(ClosedBy::relay(&relayed.reason));
     let left = (relayed.reason.leaves_the_client() || relayed.client.has_unsent()).then_some(relayed.client);
     let bytes = (bytes.0 + relayed.bytes_in, bytes.1 + relayed.bytes_out);
@@ -234,7 +238,7 @@ impl NotKnown {
     /// Whether there is an answer on the way that a reset could overtake.
     fn waits_for_an_answer(&self) -> bool {
         let Self::Refused(failure) = self else { return false };
-        failure.bytes_out > 0 && !matches!(failure.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
+        failure.bytes_out > 0 && failure.leaves_the_client()
     }
 }
 
@@ -320,7 +324,7 @@ async fn identify(
         let session = session.expect("a SASL listener has a gate");
         return Ok(Known { session, already_read: BytesMut::new(), bytes: (0, 0) });
     };
-    let rules = GateRules { deadline, ..gate.clone() };
+    let rules = GateRules { deadline, ..GateRules::clone(&gate.load()) };
     let api_versions = listener.topology.api_versions();
     let begin = Instant::now();
     let login = Box::pin(authenticate(transport, &rules, &api_versions, peer));
@@ -333,25 +337,48 @@ async fn identify(
         Err(failure) => (failure.mechanism.as_ref(), Err(failure.reason)),
     };
     listener.metrics.login(mechanism.map(MechanismName::as_str), outcome, begin.elapsed());
-    let Authenticated { proof, unread, bytes_in, bytes_out } = result.map_err(NotKnown::Refused)?;
+    let Authenticated { proof, can_reauthenticate, unread, bytes_in, bytes_out } = result.map_err(NotKnown::Refused)?;
+    if !can_reauthenticate {
+        listener.metrics.login_without_reauthentication();
+    }
     tracing::debug!(listener = %peer.listener, peer = %peer.address, "authenticated");
     // What came behind the login is the relay's to count.
     let bytes = (bytes_in - unread.len() as u64, bytes_out);
     Ok(Known { session: Session::authenticated(proof), already_read: unread, bytes })
 }
 
+/// Relays until the connection ends, and lets the client authenticate anew in between. Gives who the client was last.
 async fn relay(
-    session: &Session,
+    mut session: Session,
     already_read: BytesMut,
     client: Transport,
     target: Target,
+    peer: &Peer,
     listener: &ListenerContext,
-    traffic: ConnectionTraffic,
-) -> Relayed {
+    mut traffic: ConnectionTraffic,
+) -> (Session, Relayed) {
     let (rules, addresses) = (listener.relay.clone(), listener.addresses.clone());
-    let relay = Relay::new(session, client, &already_read, target, rules, addresses, listener.topology.clone());
+    let mut relay = Relay::new(&session, client, &already_read, target, rules, addresses, listener.topology.clone());
     drop(already_read);
-    relay.run(&listener.drain, traffic).await
+    loop {
+        let mut paused = match relay.run(&listener.drain, &mut traffic).await {
+            Ended::Closed(relayed) => return (session, relayed),
+            Ended::Paused(paused) => paused,
+        };
+        // Boxed, as it is rare.
+        match Box::pin(reauthentication::renew(&mut paused, &session, peer, listener)).await {
+            Ok(Renewed { session: renewed, unread, bytes }) => {
+                relay = paused.resume(&renewed, &unread, bytes);
+                session = renewed;
+            }
+            Err(reason) => {
+                if let CloseReason::ReauthenticationFailed(failure) = &reason {
+                    traffic.add_bytes(failure.bytes_in, failure.bytes_out);
+                }
+                return (session, paused.close(reason));
+            }
+        }
+    }
 }
 
 /// Longest time, and most bytes, that are read from a client after the front has ended the connection.

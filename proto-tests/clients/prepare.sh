@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# prepare.sh go|node|python|old|pure: builds or installs the pinned client of that language outside the checkout, once.
+# prepare.sh go|node|python|old|pure|issuer: builds or installs the pinned client of that language outside the checkout, once; or the
+# issuer of tokens that they get theirs from.
 #
 # Progress goes to stderr. The only line on stdout is the command that runs the client, up to its arguments:
 #   BOOTSTRAP USER PASSWORD TOPIC GROUP
+# or the issuer's: SETTINGS_FILE.
 # It is kept under ${DOORKEEPER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/doorkeeper}/clients, under a name that changes with its sources.
 set -euo pipefail
 
@@ -26,6 +28,12 @@ build_node() {
     cp "$here/node/package.json" "$1/"
     (cd "$1" && npm install --no-audit --no-fund --no-package-lock --ignore-scripts) >&2
     cp "$here/node/client.js" "$1/"
+}
+
+build_issuer() {
+    need npm npm
+    cp "$here"/issuer/* "$1/"
+    (cd "$1" && npm ci --no-audit --no-fund --ignore-scripts) >&2
 }
 
 build_python() {
@@ -52,5 +60,6 @@ fi
 case $language in
 go) echo "$home/client" ;;
 node) echo "node $home/client.js" ;;
+issuer) echo "node $home/issuer.js" ;;
 python | old | pure) echo "$home/venv/bin/python $home/client.py" ;;
 esac

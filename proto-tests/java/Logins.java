@@ -20,6 +20,8 @@ import org.apache.kafka.common.serialization.StringSerializer;
 /**
  * Usage: Logins FILE. Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a
  * record with that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY". CLIENT_CA names the authority's PEM file.
+ * With OAUTHBEARER the word for the password says where the token comes from: "unsecured", or "grant URL" for the issuer's token endpoint,
+ * where the secret is USER-secret.
  */
 public final class Logins {
     public static void main(String[] args) throws Exception {
@@ -45,7 +47,8 @@ public final class Logins {
         props.put("security.protocol", words[1]);
         props.put("bootstrap.servers", words[2]);
         props.put("sasl.mechanism", words[3]);
-        props.put("sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"" + words[4] + "\" password=\"" + words[5] + "\";");
+        if (words[3].equals("OAUTHBEARER")) bearer(props, words[4], words[5]);
+        else props.put("sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"" + words[4] + "\" password=\"" + words[5] + "\";");
         if (words[1].equals("SASL_SSL")) {
             props.put("ssl.truststore.type", "PEM");
             props.put("ssl.truststore.location", System.getenv("CLIENT_CA"));
@@ -65,5 +68,19 @@ public final class Logins {
             }
         }
         return false;
+    }
+
+    private static void bearer(Properties props, String user, String source) {
+        String module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required ";
+        if (source.equals("unsecured")) {
+            props.put("sasl.jaas.config", module + "unsecuredLoginStringClaim_sub=\"" + user + "\";");
+            return;
+        }
+        String url = source.substring("grant ".length());
+        String trust = url.startsWith("https") ? " ssl.truststore.type=\"PEM\" ssl.truststore.location=\"" + System.getenv("CLIENT_CA") + "\"" : "";
+        System.setProperty("org.apache.kafka.sasl.oauthbearer.allowed.urls", System.getenv("CLIENT_URLS"));
+        props.put("sasl.login.callback.handler.class", "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler");
+        props.put("sasl.oauthbearer.token.endpoint.url", url);
+        props.put("sasl.jaas.config", module + "clientId=\"" + user + "\" clientSecret=\"" + user + "-secret\" scope=\"kafka\"" + trust + ";");
     }
 }

@@ -9,6 +9,7 @@
 //! | 127.80.run.n  | a stand-in backend                           |
 //! | 127.81.run.n  | the n-th client, where its address matters   |
 //! | 127.82.run.n  | the n-th balancer                            |
+//! | 127.83.run.n  | the n-th issuer of tokens, or its stand-in   |
 //!
 //! `run` comes from the process id: two runs on one machine do not meet.
 
@@ -51,6 +52,10 @@ pub fn client(n: u8) -> Ipv4Addr {
 
 pub fn balancer(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 82, run(), n)
+}
+
+pub fn issuer(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 83, run(), n)
 }
 
 /// A number for a doorkeeper, a tap or a stand-in, given once.

@@ -1,4 +1,4 @@
-//! A plain HTTP/1.1 client for doorkeeper's endpoint of metrics and health.
+//! A plain HTTP/1.1 client for doorkeeper's endpoint of metrics and health, and for the issuer of tokens.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -31,6 +31,16 @@ pub fn exchange(to: SocketAddr, request: &[u8]) -> Result<Reply> {
 
 pub fn get(to: SocketAddr, path: &str) -> Result<Reply> {
     exchange(to, format!("GET {path} HTTP/1.1\r\nHost: {to}\r\n\r\n").as_bytes())
+}
+
+/// With these header lines, each ended by CR LF, beside those that a body needs. The answer's body has to come in one piece.
+pub fn post(to: SocketAddr, path: &str, headers: &str, body: &str) -> Result<Reply> {
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let reply = exchange(to, (head + body).as_bytes())?;
+    crate::check!(!reply.head.contains("transfer-encoding"), "an answer in chunks: {}", reply.head);
+    Ok(reply)
 }
 
 /// All samples of `/metrics`, by name and labels.

@@ -3,23 +3,29 @@
 //! Modules in the order in which a run needs them. `tests/all.rs` holds the trials.
 
 pub mod address;
+pub mod jose;
 pub mod pki;
 pub mod process;
 pub mod random;
 pub mod scratch;
 
+pub mod bearer;
 pub mod cluster;
+pub mod false_issuer;
 pub mod front;
 pub mod guarded;
 pub mod haproxy;
 pub mod hostile;
 pub mod http;
+pub mod issuer;
 pub mod kraft;
+pub mod odd_keys;
 pub mod wire;
 
 pub mod compare;
 pub mod ledger;
 pub mod load;
+pub mod oauthbearer;
 pub mod programs;
 pub mod scram;
 pub mod scram_client;

@@ -173,7 +173,7 @@ pub fn java_with(
     process::run(program, command, "", limit)?.ok().context(program)
 }
 
-fn compile_at(home: &Path) -> Result<PathBuf> {
+pub fn compile_at(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES
         .get_or_init(|| {
@@ -188,4 +188,13 @@ fn compile_at(home: &Path) -> Result<PathBuf> {
             Ok(classes)
         })
         .clone()
+}
+
+/// Builds or installs a client, or the issuer (once; kept in the cache), and gives its command: see `clients/prepare.sh`.
+pub fn prepare(language: &str) -> Result<String> {
+    progress(format!("{language}: looking whether it is built"));
+    let mut command = process::command(scratch::checkout().join("proto-tests/clients/prepare.sh"));
+    command.arg(language);
+    let said = process::run("prepare.sh", command, "", Duration::from_secs(300))?;
+    Ok(said.ok().context(format!("prepare {language}"))?.trim().to_owned())
 }

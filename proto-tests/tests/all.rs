@@ -10,13 +10,15 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/accept.rs"]
 mod accept;
+#[path = "all/backend_login.rs"]
+mod backend_login;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/certificates.rs"]
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
-#[path = "all/configs.rs"]
+#[path = "all/configs/mod.rs"]
 mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
@@ -32,12 +34,16 @@ mod hostile;
 mod leaks;
 #[path = "all/lifecycle.rs"]
 mod lifecycle;
+#[path = "all/oauthbearer/mod.rs"]
+mod oauthbearer;
 #[path = "all/observe.rs"]
 mod observe;
 #[path = "all/passwords.rs"]
 mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
+#[path = "all/reauthentication/mod.rs"]
+mod reauthentication;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -88,6 +94,9 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
+        backend_login::trials(),
+        oauthbearer::trials(),
+        reauthentication::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),
@@ -127,6 +136,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 fn stop() {
     shared_front::stop();
     scram::stop();
+    proto_tests::bearer::stop();
     if let Some(Ok(cluster)) = CLUSTER.get() {
         cluster.brokers.iter().for_each(|b| b.kill());
     }

@@ -261,6 +261,8 @@ fn read_sasl(
     let name = &endpoint.name;
     let found = reader.find_for(name, &keys::SASL_SERVER_MAX_RECEIVE_SIZE);
     let max_receive_size = u32::try_from(reader.number(&keys::SASL_SERVER_MAX_RECEIVE_SIZE, found)).unwrap_or_default();
+    let found = reader.find_for(name, &keys::CONNECTIONS_MAX_REAUTH_MS);
+    reader.number(&keys::CONNECTIONS_MAX_REAUTH_MS, found);
     let mut mechanisms = Vec::new();
     let enabled = enabled_mechanisms(reader, name);
     let is_scram = |mechanism: &String| ScramMechanism::from_name(mechanism).is_some();
@@ -269,29 +271,31 @@ fn read_sasl(
         scram::check_keys(reader, name);
     }
     for mechanism in enabled {
-        if mechanism == OAUTHBEARER {
-            if let Some((config, jaas)) = oauthbearer::read(reader, logins, endpoint, behind_proxy) {
-                let properties = mechanism_properties(reader, name, &mechanism);
-                mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: Some(config) });
-            }
-            continue;
-        }
-        // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
-        let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
-        if let Some(found) = reader.find_by_name(&key) {
-            reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
-        }
-        let jaas = if is_scram(&mechanism) {
-            logins.scram_context(reader, name, &mechanism)
-        } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
-            // No user is there.
-            Some(JaasContext::default())
+        let own = format!("{}{}.", name.key_prefix(), mechanism.to_lowercase());
+        let reauth = &keys::CONNECTIONS_MAX_REAUTH_MS;
+        let found = reader.find_by_name(&format!("{own}{}", reauth.name));
+        reader.number(reauth, found);
+        let (oauthbearer, jaas) = if mechanism == OAUTHBEARER {
+            oauthbearer::read(reader, logins, endpoint, behind_proxy).unzip()
         } else {
-            logins.server_context(reader, name, &mechanism)
+            // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
+            let class = keys::SASL_SERVER_CALLBACK_HANDLER_CLASS.name;
+            if let Some(found) = reader.find_by_name(&format!("{own}{class}")) {
+                reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
+            }
+            let jaas = if is_scram(&mechanism) {
+                logins.scram_context(reader, name, &mechanism)
+            } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
+                // No user is there.
+                Some(JaasContext::default())
+            } else {
+                logins.server_context(reader, name, &mechanism)
+            };
+            (None, jaas)
         };
         if let Some(jaas) = jaas {
             let properties = mechanism_properties(reader, name, &mechanism);
-            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: None });
+            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer });
         }
     }
     SaslListenerConfig { mechanisms, max_receive_size }
@@ -302,7 +306,7 @@ fn read_sasl(
 fn mechanism_properties(reader: &Reader<'_>, name: &ListenerName, mechanism: &str) -> HashMap<String, String> {
     let listener = name.key_prefix();
     let own = format!("{listener}{}.", mechanism.to_lowercase());
-    let concerns = |key: &str| key.starts_with("sasl.") || key == "connections.max.reauth.ms";
+    let concerns = |key: &str| key.starts_with("sasl.") || key == keys::CONNECTIONS_MAX_REAUTH_MS.name;
     let has_jaas_entry = |key: &str| key == keys::SASL_JAAS_CONFIG.name;
     // Rows of the table that are not for mechanisms have no effect there, and a warning says so.
     let is_its_own = |row: &keys::Key| matches!(row.scope, keys::Scope::Mechanism | keys::Scope::MechanismOnly);

@@ -130,6 +130,8 @@ mod login;
 mod metrics;
 mod naming;
 mod node_hosts;
+mod oauthbearer;
 mod scram;
 mod tls;
+mod token_login;
 mod unused;

@@ -5,6 +5,7 @@ use super::keys::{self, Key, Scope};
 use super::names::ListenerName;
 use super::oauthbearer::ISSUER_PREFIX;
 use super::reader::Reader;
+use super::token_login;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
 const SECURITY: &[(&str, &str)] = &[
@@ -14,7 +15,6 @@ const SECURITY: &[(&str, &str)] = &[
     ),
     ("super.users", "this version does not authorize; the backend's own rules apply to the login of this front"),
     ("allow.everyone.if.no.acl.found", "this version does not authorize"),
-    ("connections.max.reauth.ms", "this version does not end sessions that do not authenticate again"),
     ("delegation.token.", "this version has no delegation tokens"),
 ];
 
@@ -64,10 +64,20 @@ pub(super) fn shown_key(key: &str) -> &str {
 }
 
 /// Warns of each explicit key without effect; never shows a value.
-pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool) {
+///
+/// `token_keys_of` is the listener between brokers where this front logs in to the backend by tokens as a broker would there.
+pub(super) fn warn(
+    reader: &mut Reader<'_>,
+    endpoints: &[Endpoint],
+    backend_has_tls: bool,
+    token_keys_of: Option<&ListenerName>,
+) {
     let explicit = reader.settings.iter().filter(|(_, setting)| setting.explicit);
     let mut warnings = Vec::new();
     for (key, setting) in explicit {
+        if token_keys_of.is_some_and(|listener| token_login::is_read_between_brokers(listener, key)) {
+            continue;
+        }
         if let Some(why) = why_unused(reader, endpoints, backend_has_tls, key) {
             warnings.push(format!("{} ({}): {why}", shown_key(key), setting.origin));
         }
@@ -160,7 +170,7 @@ fn why_listener_key_unused(reader: &Reader<'_>, endpoints: &[Endpoint], rest: &s
 }
 
 pub(super) fn is_mechanism_key(key: &str) -> bool {
-    key.starts_with("sasl.") || key == "connections.max.reauth.ms"
+    key.starts_with("sasl.")
 }
 
 fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &str, key: &str) -> Option<String> {
@@ -175,9 +185,7 @@ fn why_mechanism_key_unused(reader: &Reader<'_>, endpoint: &Endpoint, prefix: &s
     }
     match Key::find(key).map(|row| row.scope) {
         // What is not ours is for the mechanism's factory.
-        Some(Scope::Mechanism | Scope::MechanismOnly) => None,
-        None if key == "connections.max.reauth.ms" => Some(why_plain_key_unused(key)),
-        None => None,
+        Some(Scope::Mechanism | Scope::MechanismOnly) | None => None,
         Some(_) => Some(format!("has no effect: {key} cannot be set per mechanism")),
     }
 }

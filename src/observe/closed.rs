@@ -52,14 +52,18 @@ impl Closed {
     /// A connection that was relayed; `bytes` from and to the client.
     pub fn relayed(session: &Session, reason: &CloseReason, bytes: (u64, u64)) -> Self {
         let mechanism = session.mechanism().map_or("-", |mechanism| mechanism.as_str()).to_owned();
-        let alarming = matches!(reason, CloseReason::BackendUnavailable(_) | CloseReason::BadResponse(_));
+        let alarming = match reason {
+            CloseReason::BackendUnavailable(_) | CloseReason::BadResponse(_) => true,
+            CloseReason::ReauthenticationFailed(failure) => failure.outage.is_some(),
+            _ => false,
+        };
         let told = match reason {
             CloseReason::OtherProtocol(protocol) => Told::Foreign(*protocol),
             _ => Told::Always,
         };
         Self {
             alarming,
-            hung_up: matches!(reason, CloseReason::ClientClosed | CloseReason::ClientIo(_)),
+            hung_up: !reason.leaves_the_client(),
             told,
             ..Self::new(mechanism, Shown(session.principal()).to_string(), reason.to_string(), bytes)
         }

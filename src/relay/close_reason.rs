@@ -5,6 +5,7 @@ use std::io;
 
 use crate::backend::ConnectError;
 use crate::foreign::ForeignProtocol;
+use crate::sasl::GateFailure;
 use crate::wire::schema::WalkError;
 
 /// The end of a relayed connection; one log line each.
@@ -22,6 +23,10 @@ pub enum CloseReason {
     BackendUnavailable(ConnectError),
     /// No bytes for `connections.max.idle.ms`.
     Idle,
+    /// The session is over, and the client has not authenticated anew: a request came, or nothing came for too long.
+    SessionExpired,
+    /// The client has tried to authenticate anew and did not prove that it is who it was.
+    ReauthenticationFailed(Box<GateFailure>),
     /// The front is being stopped, or the listener was removed.
     Shutdown,
     /// The same, and what was in flight took longer than `shutdown.timeout.ms`.
@@ -57,7 +62,11 @@ impl CloseReason {
 
     /// Whether the client may still be there, sending and reading.
     pub fn leaves_the_client(&self) -> bool {
-        !matches!(self, Self::ClientClosed | Self::ClientIo(_))
+        match self {
+            Self::ClientClosed | Self::ClientIo(_) => false,
+            Self::ReauthenticationFailed(failure) => failure.leaves_the_client(),
+            _ => true,
+        }
     }
 
     /// Everything that [`Self::as_str`] says.
@@ -68,6 +77,8 @@ impl CloseReason {
         "backend connection failed",
         "backend unavailable",
         "idle",
+        "session expired",
+        "reauthentication failed",
         "shutdown",
         "drain timed out",
         "request too large",
@@ -92,6 +103,8 @@ impl CloseReason {
             Self::BackendIo(_) => "backend connection failed",
             Self::BackendUnavailable(_) => "backend unavailable",
             Self::Idle => "idle",
+            Self::SessionExpired => "session expired",
+            Self::ReauthenticationFailed(_) => "reauthentication failed",
             Self::Shutdown => "shutdown",
             Self::DrainTimedOut => "drain timed out",
             Self::RequestTooLarge => "request too large",
@@ -111,6 +124,7 @@ impl fmt::Display for CloseReason {
         match self {
             Self::ClientIo(error) | Self::BackendIo(error) => write!(f, ": {error}"),
             Self::BackendUnavailable(error) => write!(f, ": {error}"),
+            Self::ReauthenticationFailed(failure) => write!(f, ": {failure}"),
             Self::UnknownApi(key) => write!(f, ": key {key}"),
             Self::RefusedApi(name) => write!(f, ": {name}"),
             Self::UnsupportedVersion(name, version) => write!(f, ": {name} {version}"),
@@ -123,19 +137,30 @@ impl fmt::Display for CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sasl::GateFailureReason;
 
     /// The match has no wildcard: a new reason does not compile until it is here, and then wants its name in the list.
     #[test]
     fn each_reason_has_its_name_in_the_list() {
         use ForeignProtocol::{Http, Kafka, ProxyHeader, Ssh, Tls};
         let io = || io::Error::from(io::ErrorKind::BrokenPipe);
+        let failure = || GateFailure {
+            reason: GateFailureReason::RejectedCredentials,
+            mechanism: None,
+            api_key: None,
+            outage: None,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
         let next = |reason: &CloseReason| match reason {
             CloseReason::ClientClosed => Some(CloseReason::ClientIo(io())),
             CloseReason::ClientIo(_) => Some(CloseReason::BackendClosed),
             CloseReason::BackendClosed => Some(CloseReason::BackendIo(io())),
             CloseReason::BackendIo(_) => Some(CloseReason::BackendUnavailable(ConnectError::UnknownNode(1))),
             CloseReason::BackendUnavailable(_) => Some(CloseReason::Idle),
-            CloseReason::Idle => Some(CloseReason::Shutdown),
+            CloseReason::Idle => Some(CloseReason::SessionExpired),
+            CloseReason::SessionExpired => Some(CloseReason::ReauthenticationFailed(Box::new(failure()))),
+            CloseReason::ReauthenticationFailed(_) => Some(CloseReason::Shutdown),
             CloseReason::Shutdown => Some(CloseReason::DrainTimedOut),
             CloseReason::DrainTimedOut => Some(CloseReason::RequestTooLarge),
             CloseReason::RequestTooLarge => Some(CloseReason::OtherProtocol(Http)),

@@ -6,44 +6,50 @@
 
 mod answering;
 pub mod api_table;
+mod backend_side;
 mod buffer;
 mod close_reason;
+mod deadlines;
 mod docs;
 mod in_flight;
+mod pause;
 mod requests;
 mod responses;
 mod rewrite;
+mod session_end;
 mod traffic;
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Administration;
-use crate::backend::{ConnectError, OpenConnection, Topology};
+use crate::backend::Topology;
 use crate::listener::{Addresses, Target};
 use crate::principal::KafkaPrincipal;
 use crate::session::Session;
 use crate::transport::Transport;
 
 use answering::Answering;
+use backend_side::Backend;
 pub use close_reason::CloseReason;
+use deadlines::Deadlines;
 pub use docs::documentation;
 use in_flight::InFlight;
+pub use pause::Paused;
 use requests::Requests;
 use responses::Responses;
+use session_end::SessionEnd;
+pub use session_end::{IDLE_AFTER_SESSION, LONGEST_AFTER_SESSION, MIN_REAUTHENTICATION_INTERVAL};
 pub use traffic::{ConnectionTraffic, Moved, Traffic};
 
 /// Opaque runs of at least so many bytes are spliced; shorter ones are cheaper to copy.
 const SPLICE_MIN: u32 = 16 * 1024;
-
-/// After the client has ended its side, responses to what it sent are awaited for so long.
-const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(30);
 
 /// What every relay of a listener shares.
 #[derive(Debug)]
@@ -74,6 +80,20 @@ pub struct Relayed {
     pub bytes_out: u64,
 }
 
+/// What a run of a relay comes to.
+pub enum Ended {
+    /// The connection is over.
+    Closed(Relayed),
+    /// The client wants to authenticate anew; everything before that is done.
+    Paused(Paused),
+}
+
+/// Why the pump stops.
+enum Stop {
+    Close(CloseReason),
+    Pause,
+}
+
 /// One connection pair.
 pub struct Relay {
     client: Transport,
@@ -88,6 +108,9 @@ pub struct Relay {
     rules: Arc<RelayRules>,
     addresses: Arc<Addresses>,
     topology: Arc<Topology>,
+    session_end: SessionEnd,
+    /// The client authenticates anew when everything before it is answered.
+    pausing: bool,
     draining: bool,
     /// The connection ends for this when everything before it is answered.
     ending: Option<CloseReason>,
@@ -108,10 +131,10 @@ impl Relay {
         rules: Arc<RelayRules>,
         addresses: Arc<Addresses>,
         topology: Arc<Topology>,
-    ) -> Self {
-        let mut relay = Self {
+    ) -> Box<Self> {
+        let mut relay = Box::new(Self {
             client,
-            backend: Backend::NotYet(target, topology.clone()),
+            backend: Backend::new(target),
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),
@@ -120,65 +143,77 @@ impl Relay {
             rules,
             addresses,
             topology,
+            session_end: SessionEnd::new(session.ends()),
+            pausing: false,
             draining: false,
             ending: None,
             active: false,
             bytes_in: 0,
             bytes_out: 0,
             requests_seen: 0,
-        };
+        });
         relay.bytes_in = already_read.len() as u64;
         relay
     }
 
-    /// Relays until one side ends, a frame is bad, the connection is idle for too long, or `drain` is cancelled and what was in
-    /// flight then is done or has taken too long. What it moves is counted in `traffic`.
-    pub async fn run(mut self, drain: &CancellationToken, mut traffic: ConnectionTraffic) -> Relayed {
-        let reason = {
-            let relay = &mut self;
+    /// Relays until one side ends, a frame is bad, the connection is idle for too long, the client's session is over, or `drain` is
+    /// cancelled and what was in flight then is done or has taken too long; or until the client authenticates anew. What it moves is
+    /// counted in `traffic`.
+    pub async fn run(mut self: Box<Self>, drain: &CancellationToken, traffic: &mut ConnectionTraffic) -> Ended {
+        let stop = {
+            let relay = &mut *self;
             let mut drained = pin!(drain.cancelled());
-            let never = Instant::now() + Duration::from_secs(86400 * 365);
-            let idle_at = |relay: &Self, since: Instant| relay.idle_limit().map_or(never, |limit| since + limit);
-            let mut last_active = Instant::now();
-            let mut cut_off = never;
-            let mut idle = pin!(sleep_until(idle_at(relay, last_active)));
+            let mut deadlines = Deadlines::new(Instant::now());
+            let mut timer = pin!(sleep_until(deadlines.next_look(relay, Instant::now())));
             poll_fn(|cx| {
+                // Before bytes are moved: a request that comes with the session's end comes after it.
+                let mut look = timer.as_mut().poll(cx).is_ready();
+                if look {
+                    relay.tick(Instant::now());
+                }
                 if !relay.draining && drained.as_mut().poll(cx).is_ready() {
                     relay.draining = true;
-                    cut_off = Instant::now() + relay.rules.drain_limit;
-                    let next = idle.deadline().min(cut_off);
-                    idle.as_mut().reset(next);
+                    deadlines.drain(Instant::now() + relay.rules.drain_limit);
+                    look = true;
                 }
                 let was_half_closed = relay.requests.eof;
-                let (moved, end) = relay.pump(cx);
+                let (moved, stop) = relay.pump(cx);
                 traffic.tell(relay.moved());
-                if let Some(reason) = end {
-                    return Poll::Ready(reason);
+                if let Some(stop) = stop {
+                    return Poll::Ready(stop);
                 }
                 if moved {
-                    last_active = Instant::now();
+                    deadlines.active(Instant::now());
                 }
-                if relay.requests.eof && !was_half_closed {
-                    idle.as_mut().reset(cut_off.min(last_active + HALF_CLOSED_LIMIT));
-                }
+                look |= relay.requests.eof && !was_half_closed;
+                look |= relay.backend.take_news();
                 // The timer is not moved at each byte; when it fires, the time of the last byte decides.
-                while idle.as_mut().poll(cx).is_ready() {
-                    if cut_off <= Instant::now() {
-                        return Poll::Ready(CloseReason::DrainTimedOut);
+                while look {
+                    let now = Instant::now();
+                    relay.tick(now);
+                    if let Some(reason) = deadlines.over(relay, now) {
+                        return Poll::Ready(Stop::Close(reason));
                     }
-                    let end = idle_at(relay, last_active);
-                    let waits = !relay.in_flight.is_empty() || relay.is_answering();
-                    let waits_for_an_answer = waits && !relay.requests.eof;
-                    if end <= Instant::now() && !waits_for_an_answer {
-                        return Poll::Ready(CloseReason::Idle);
-                    }
-                    let next = end.max(Instant::now() + Duration::from_secs(1));
-                    idle.as_mut().reset(next.min(cut_off));
+                    timer.as_mut().reset(deadlines.next_look(relay, now));
+                    look = timer.as_mut().poll(cx).is_ready();
                 }
                 Poll::Pending
             })
             .await
         };
+        match stop {
+            Stop::Close(reason) => Ended::Closed(self.into_relayed(reason)),
+            Stop::Pause => Ended::Paused(Paused(self)),
+        }
+    }
+
+    /// It is `now`: what comes by itself has come or not.
+    fn tick(&mut self, now: Instant) {
+        self.session_end.tick(now);
+        self.backend.tick(now);
+    }
+
+    fn into_relayed(self, reason: CloseReason) -> Relayed {
         let Self { client, bytes_in, bytes_out, .. } = self;
         Relayed { client, reason, bytes_in, bytes_out }
     }
@@ -186,10 +221,6 @@ impl Relay {
     fn moved(&self) -> Moved {
         let (received, sent, requests) = (self.bytes_in, self.bytes_out, self.requests_seen);
         Moved { received, sent, requests, in_flight: self.in_flight.len() as u64 }
-    }
-
-    fn idle_limit(&self) -> Option<Duration> {
-        if self.requests.eof { Some(HALF_CLOSED_LIMIT) } else { self.rules.max_idle }
     }
 
     /// Writes what TLS has taken and not sent: nothing else would come back to it.
@@ -207,8 +238,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Moves bytes both ways until nothing moves. Says whether any did, and why the connection ends, if it does.
-    fn pump(&mut self, cx: &mut Context<'_>) -> (bool, Option<CloseReason>) {
+    /// Moves bytes both ways until nothing moves. Says whether any did, and why it is the last time, if it is.
+    fn pump(&mut self, cx: &mut Context<'_>) -> (bool, Option<Stop>) {
         let mut moved = false;
         loop {
             self.active = false;
@@ -216,10 +247,10 @@ impl Relay {
             let result = result.and_then(|()| self.pump_responses(cx));
             moved |= self.active;
             if let Err(reason) = result {
-                return (moved, Some(reason));
+                return (moved, Some(Stop::Close(reason)));
             }
-            if let Some(reason) = self.is_done() {
-                return (moved, Some(reason));
+            if let Some(stop) = self.is_done() {
+                return (moved, Some(stop));
             }
             if !self.active {
                 return (moved, None);
@@ -227,60 +258,25 @@ impl Relay {
         }
     }
 
-    fn is_done(&mut self) -> Option<CloseReason> {
+    fn is_done(&mut self) -> Option<Stop> {
         if !self.responses.is_flushed() || self.client.has_unsent() {
             return None;
         }
         if self.responses.eof {
-            return Some(CloseReason::BackendClosed);
+            return Some(Stop::Close(CloseReason::BackendClosed));
         }
-        let backend_has_all = !self.backend.opened().is_some_and(|backend| backend.has_unsent());
-        let answered =
-            self.in_flight.is_empty() && !self.is_answering() && self.requests.is_flushed() && backend_has_all;
-        match answered {
-            true if self.ending.is_some() => self.ending.take(),
-            true if self.requests.eof => Some(CloseReason::ClientClosed),
-            true if self.draining && !self.requests.is_inside_a_request() => Some(CloseReason::Shutdown),
-            _ => None,
+        if !self.is_quiet() {
+            return None;
         }
-    }
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<(Transport, OpenConnection), ConnectError>> + Send>>;
-
-/// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
-enum Backend {
-    NotYet(Target, Arc<Topology>),
-    Opening(Opening),
-    Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
-}
-
-impl Backend {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Transport, ConnectError>> {
-        loop {
-            match self {
-                Self::NotYet(target, topology) => {
-                    let (target, topology) = (*target, topology.clone());
-                    *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
-                }
-                Self::Opening(opening) => {
-                    let (transport, counted) = ready!(opening.as_mut().poll(cx))?;
-                    tracing::debug!(broker = ?transport.peer_addr(), "backend connection opened");
-                    *self = Self::Open(transport, counted);
-                }
-                Self::Open(..) => break,
-            }
-        }
-        match self {
-            Self::Open(transport, _) => Poll::Ready(Ok(transport)),
-            _ => Poll::Pending,
-        }
-    }
-
-    fn opened(&mut self) -> Option<&mut Transport> {
-        match self {
-            Self::Open(transport, _) => Some(transport),
-            _ => None,
+        match self.ending.take() {
+            Some(reason) => Some(Stop::Close(reason)),
+            None if self.pausing && !self.draining => Some(Stop::Pause),
+            None if self.requests.eof => Some(Stop::Close(CloseReason::ClientClosed)),
+            None if self.draining && !self.requests.is_inside_a_request() => Some(Stop::Close(CloseReason::Shutdown)),
+            None => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

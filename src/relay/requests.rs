@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::answering::Answering;
 use super::api_table::{self, ApiRow, Handling};
@@ -20,6 +21,7 @@ use crate::wire::header::RequestHeader;
 use crate::wire::{ErrorCode, LENGTH_PREFIX, Malformed, Reader};
 
 const PRODUCE: i16 = 0;
+const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 /// API key, version and correlation id: what must be there before a frame can be judged.
 const PEEK_LEN: usize = LENGTH_PREFIX + 8;
@@ -127,7 +129,7 @@ impl Relay {
 
     /// Sends what is cleared, opening the backend connection if this is the first.
     fn send_requests(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, CloseReason> {
-        let backend = match self.backend.poll_open(cx) {
+        let backend = match self.backend.poll_open(cx, &self.topology) {
             Poll::Ready(Ok(backend)) => backend,
             Poll::Ready(Err(e)) => return Err(CloseReason::BackendUnavailable(e)),
             Poll::Pending => return Ok(Poll::Pending),
@@ -237,7 +239,7 @@ impl Relay {
             let too_many = self.in_flight.len() >= self.rules.max_in_flight as usize;
             // Answers of our own are not counted; a client that does not read them must not pile them up.
             let unread_answers = self.responses.out.len() > MAX_OWN_ANSWERS;
-            let busy = too_many || unread_answers || self.is_answering();
+            let busy = too_many || unread_answers || self.is_answering() || self.pausing;
             if busy || self.draining || self.ending.is_some() {
                 return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
             }
@@ -262,6 +264,16 @@ impl Relay {
             let (key, version) = (peek.i16().map_err(short)?, peek.i16().map_err(short)?);
             let correlation_id = peek.i32().map_err(short)?;
             let row = api_table::row_of(key).ok_or(CloseReason::UnknownApi(key))?;
+            if key == SASL_HANDSHAKE
+                && row.versions().contains(&version)
+                && self.session_end.begin_reauthentication(Instant::now())
+            {
+                self.pausing = true;
+                continue;
+            }
+            if self.session_end.is_over() {
+                return Err(CloseReason::SessionExpired);
+            }
             let whole = unread.len() >= LENGTH_PREFIX + size as usize;
             tracing::trace!(api = row.name, version, correlation_id, size, "request");
 
@@ -348,6 +360,13 @@ impl Relay {
             } else {
                 true
             };
+            if self.backend.is_due() {
+                // Nothing may be in flight while the backend connection is authenticated anew.
+                if matches!(found, Next::Found) || !self.in_flight.is_empty() {
+                    return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
+                }
+                self.backend.renew(&self.topology);
+            }
             if answer_expected {
                 self.in_flight.push(Forwarded { correlation_id, row, version });
             }

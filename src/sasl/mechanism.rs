@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::config::ListenerName;
 use crate::principal::KafkaPrincipal;
@@ -65,6 +66,11 @@ pub trait Mechanism: Send + Sync {
 
     /// Starts one exchange with one client.
     fn start(&self, peer: &Peer) -> Box<dyn ServerExchange>;
+
+    /// Waits, not for long, for what the mechanism can start without but would rather have. Called once, before [`Self::must_reject`].
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// First tokens that this mechanism must not accept. The registry tries each in an exchange of its own when a listener
     /// starts, and answers every challenge by [`Self::must_reject_then`]; unless each ends in a rejection, the listener does not start.
@@ -136,17 +142,29 @@ pub struct Attributes {
 pub struct Proof {
     principal: KafkaPrincipal,
     mechanism: MechanismName,
+    ends: Option<Instant>,
+    attributes: Option<Arc<Attributes>>,
 }
 
 impl Proof {
     /// The gate's constructor, called where an exchange's `Step::Success` is matched and nowhere else.
-    pub(in crate::sasl) fn new(verified: Verified, mechanism: MechanismName) -> Self {
-        Self { principal: verified.principal, mechanism }
+    pub(in crate::sasl) fn new(verified: Verified, mechanism: MechanismName, ends: Option<Instant>) -> Self {
+        Self { principal: verified.principal, mechanism, ends, attributes: verified.attributes }
     }
 
     /// The mechanism that proved it.
     pub fn mechanism(&self) -> &MechanismName {
         &self.mechanism
+    }
+
+    /// When it is worth nothing any more, if ever: the credential has ended then, or `connections.max.reauth.ms` is over.
+    pub fn ends(&self) -> Option<Instant> {
+        self.ends
+    }
+
+    /// What else the credential says.
+    pub fn attributes(&self) -> Option<&Arc<Attributes>> {
+        self.attributes.as_ref()
     }
 
     /// Who, and by which mechanism.
@@ -183,12 +201,32 @@ impl Rejection {
     }
 
     /// What a client of `mechanism` is told.
-    pub fn message(&self, mechanism: &MechanismName) -> Cow<'_, str> {
+    pub fn message(&self, mechanism: &MechanismName, occasion: Occasion) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::InvalidCredentials => Cow::Owned(format!(
-                "Authentication failed during authentication due to invalid credentials with SASL mechanism {mechanism}"
+                "Authentication failed during {} due to invalid credentials with SASL mechanism {mechanism}",
+                occasion.as_str()
             )),
+        }
+    }
+}
+
+/// Which exchange of a connection it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The first: the login.
+    Authentication,
+    /// A later one (KIP-368).
+    Reauthentication,
+}
+
+impl Occasion {
+    /// Kafka's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Reauthentication => "re-authentication",
         }
     }
 }

@@ -4,9 +4,11 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
+mod as_if_read;
 pub mod gate;
 pub mod guesses;
 mod mechanism;
+pub mod oauthbearer;
 pub mod passwords;
 pub mod plain;
 mod registry;
@@ -14,11 +16,13 @@ pub mod scram;
 mod shared;
 
 pub use after::late_sasl_answer;
-pub use gate::{Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, authenticate};
+pub use gate::{
+    Authenticated, FailureDelays, GateFailure, GateFailureReason, GateRules, Previous, authenticate, reauthenticate,
+};
 pub use guesses::{Admitted, GuessLimit, Guesser, Guesses, HeldBack};
 pub use mechanism::{
-    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Proof, Rejection, ServerExchange,
-    Step, Verified, made_up_credentials,
+    Attributes, AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Occasion, Outage, Peer, Proof,
+    Rejection, ServerExchange, Step, Verified, made_up_credentials,
 };
 pub use passwords::{PasswordCheck, Passwords};
 pub use registry::{Mechanisms, Registry, RegistryError, SELF_CHECK_TIMEOUT};

@@ -2,6 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::*;
 use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
+use crate::sasl::Occasion;
 
 const LISTENER: &str = "CLIENTS";
 
@@ -28,7 +29,7 @@ fn login(mechanism: &dyn Mechanism, token: &[u8]) -> Result<String, String> {
             Ok(verified.principal.to_string())
         }
         std::task::Poll::Ready(Err(AuthnError::Malformed(why) | AuthnError::Rejected(why))) => {
-            Err(why.message(mechanism.name()).into_owned())
+            Err(why.message(mechanism.name(), Occasion::Authentication).into_owned())
         }
         _ => panic!("PLAIN has one round and judges at once"),
     }
@@ -43,7 +44,7 @@ fn refused(text: &str) -> Result<String, String> {
 }
 
 fn told(why: Rejection) -> Result<String, String> {
-    Err(why.message(&name()).into_owned())
+    Err(why.message(&name(), Occasion::Authentication).into_owned())
 }
 
 fn logged_in(user: &str) -> Result<String, String> {

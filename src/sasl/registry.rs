@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::mechanism::{AuthnError, Mechanism, MechanismError, MechanismName, Peer, Step};
 use super::shared::{FactoryInput, Shared};
-use super::{plain, scram};
-use crate::config::{ListenerName, SaslListenerConfig};
+use super::{oauthbearer, plain, scram};
+use crate::config::{ListenerName, MechanismConfig, SaslListenerConfig};
 use crate::scram::ScramMechanism;
 
 /// Longest time that one mechanism may take to reject a wrong credential at start.
@@ -86,10 +86,11 @@ impl Registry {
         Self::default()
     }
 
-    /// The mechanisms that come with doorkeeper: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.
+    /// The mechanisms that come with doorkeeper: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER.
     pub fn with_builtin() -> Self {
         let plain: Factory = Box::new(plain::factory);
-        let mut factories = BTreeMap::from([(plain::name(), plain)]);
+        let oauthbearer: Factory = Box::new(oauthbearer::factory);
+        let mut factories = BTreeMap::from([(plain::name(), plain), (oauthbearer::name(), oauthbearer)]);
         for mechanism in ScramMechanism::ALL {
             factories.insert(scram::name(mechanism), Box::new(move |input| scram::factory(mechanism, input)));
         }
@@ -136,12 +137,14 @@ impl Registry {
             if built.name() != name {
                 return Err(failed(MechanismError(format!("its factory built {}", built.name()))));
             }
+            built.prepare().await;
             self_check(&*built, listener).await.map_err(|finding| RegistryError::SelfCheck {
                 listener: listener.clone(),
                 name: name.clone(),
                 finding,
             })?;
-            enabled.push(Enabled { name: name.clone(), mechanism: built });
+            let max_session = max_session(mechanism).map_err(failed)?;
+            enabled.push(Enabled { name: name.clone(), mechanism: built, max_session });
         }
         if enabled.is_empty() {
             return Err(RegistryError::NoneEnabled(listener.clone()));
@@ -165,15 +168,23 @@ impl fmt::Debug for Registry {
 /// has shown that it can reject.
 pub struct Mechanisms(Vec<Enabled>);
 
-struct Enabled {
+/// An enabled mechanism.
+pub(super) struct Enabled {
     name: MechanismName,
-    mechanism: Arc<dyn Mechanism>,
+    pub(super) mechanism: Arc<dyn Mechanism>,
+    /// `connections.max.reauth.ms`: how long at most a client that it lets in stays known; `None` for no limit.
+    pub(super) max_session: Option<Duration>,
 }
 
 impl Mechanisms {
     /// The mechanism that a client asks for: compared byte by byte, case included, as in Kafka.
     pub fn get(&self, name: &[u8]) -> Option<&Arc<dyn Mechanism>> {
-        self.0.iter().find(|enabled| enabled.name.as_str().as_bytes() == name).map(|enabled| &enabled.mechanism)
+        self.find(name).map(|enabled| &enabled.mechanism)
+    }
+
+    /// The same, with what the listener adds to it.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&Enabled> {
+        self.0.iter().find(|enabled| enabled.name.as_str().as_bytes() == name)
     }
 
     /// The names, for the SaslHandshake answer.
@@ -184,8 +195,18 @@ impl Mechanisms {
 
 impl fmt::Debug for Mechanisms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.names()).finish()
+        f.debug_map().entries(self.0.iter().map(|enabled| (enabled.name.as_str(), enabled.max_session))).finish()
     }
+}
+
+const MAX_REAUTH_MS: &str = "connections.max.reauth.ms";
+
+/// Kafka's rule: what is not above zero is off.
+fn max_session(config: &MechanismConfig) -> Result<Option<Duration>, MechanismError> {
+    let Some(value) = config.properties.get(MAX_REAUTH_MS) else { return Ok(None) };
+    let millis: i64 =
+        value.parse().map_err(|_| MechanismError(format!("{MAX_REAUTH_MS}: not a number of type LONG")))?;
+    Ok(u64::try_from(millis).ok().filter(|millis| *millis > 0).map(Duration::from_millis))
 }
 
 async fn self_check(mechanism: &dyn Mechanism, listener: &ListenerName) -> Result<(), &'static str> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::config::{JaasContext, ListenerName, MechanismConfig, SaslListenerConfig};
-use crate::sasl::{Registry, Shared};
+use crate::sasl::{Occasion, Registry, Shared};
 use crate::scram::ScramCredential;
 use crate::scram::client::{self, ClientKeys};
 use crate::store::{Change, Store};
@@ -138,7 +138,7 @@ async fn who_does_not_get_in_cannot_tell_why() {
         let built = build(mechanism, Kept::new(), &[]);
         let wrong = log_in(&*built, mechanism, "alice", "wrong", "").await;
         assert_eq!(
-            wrong.end.as_ref().unwrap_err().message(built.name()),
+            wrong.end.as_ref().unwrap_err().message(built.name(), Occasion::Authentication),
             format!(
                 "Authentication failed during authentication due to invalid credentials with SASL mechanism {mechanism}"
             )

@@ -84,7 +84,7 @@ impl Running {
             addresses: addresses.clone(),
             limiter: limiter.clone(),
             proxy_protocol: listener.proxy_protocol.clone(),
-            gate: parts.gate,
+            gate: parts.gate.map(|gate| Arc::new(ArcSwap::from_pointee(gate))),
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
             topology: common.topology.clone(),
@@ -132,7 +132,7 @@ impl Running {
         format!("{:?}", self.limiter)
     }
 
-    /// New rules for the connections to come. Ports, addresses and security protocol stay.
+    /// New rules for the connections to come, and for the logins of those that are there. Ports, addresses and security protocol stay.
     pub(super) fn renew(
         &self,
         listener: &ListenerConfig,
@@ -144,11 +144,13 @@ impl Running {
         let context = ListenerContext {
             naming: listener.tls.as_ref().map(|tls| tls.naming.clone()),
             proxy_protocol: listener.proxy_protocol.clone(),
-            gate: parts.gate,
             relay: relay.clone(),
             authentication_timeout: config.authentication_timeout,
             ..ListenerContext::clone(&current)
         };
+        if let (Some(current), Some(gate)) = (&context.gate, parts.gate) {
+            current.store(Arc::new(gate));
+        }
         self.context.store(Arc::new(context));
         if let Some(tls) = parts.tls {
             self.renew_tls(tls);

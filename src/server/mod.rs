@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Administration;
-use crate::backend::Topology;
+use crate::backend::{TokenSetupError, Topology};
 use crate::config::{ConfigErrors, Loaded, ServerConfig};
 use crate::issuer::FETCH_WAIT;
 use crate::listener::{BindError, ConnectionLimiter};
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The TLS material of a listener or of the backend cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The token endpoint for the login to the backend cannot be asked.
+    #[error(transparent)]
+    Tokens(#[from] TokenSetupError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -209,6 +212,7 @@ impl Server {
         metrics.watch_logins(shared.guesses.clone(), shared.passwords.clone());
         let key_sources = shared.key_sources.clone();
         metrics.watch_issuers(move || key_sources.status());
+        metrics.set_insecure_validators(config.insecure_validators());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,

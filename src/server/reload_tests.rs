@@ -130,6 +130,7 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
         let name = running.name();
         let users = match &context.gate {
             Some(gate) => {
+                let gate = gate.load();
                 let mechanism = gate.mechanisms.get(b"PLAIN").expect("all rows have PLAIN");
                 let peer = Peer { address: ([127, 0, 0, 1], 1).into(), listener: name.clone() };
                 let mut known = Vec::new();
@@ -329,6 +330,12 @@ security.inter.broker.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.loca
         ("ssl.secure.random.implementation", TLS, vec!["ssl.secure.random.implementation=x"], Nothing),
         ("ssl.keymanager.algorithm", TLS, vec!["ssl.keymanager.algorithm=x"], Nothing),
         ("ssl.trustmanager.algorithm", TLS, vec!["ssl.trustmanager.algorithm=x"], Nothing),
+        (
+            "connections.max.reauth.ms",
+            SASL,
+            vec!["listener.name.sasl_plaintext.plain.connections.max.reauth.ms=9"],
+            Effect,
+        ),
         ("max.connections", SASL, vec!["max.connections=9"], Effect),
         ("max.connections.per.ip", SASL, vec!["max.connections.per.ip=9"], Effect),
         ("max.connections.per.ip.overrides", SASL, vec!["max.connections.per.ip.overrides=127.0.0.9:9"], Effect),

@@ -2,18 +2,23 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a record with
-// that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY".
+// that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY". With OAUTHBEARER the word for the password says
+// where the token comes from: "unsecured", or "given URL" for the issuer's token endpoint, where the secret is USER-secret.
 func logins(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -46,6 +51,11 @@ func login(words []string) error {
 		mechanism = kgo.SASL(auth.AsSha256Mechanism())
 	case "SCRAM-SHA-512":
 		mechanism = kgo.SASL(auth.AsSha512Mechanism())
+	case "OAUTHBEARER":
+		mechanism = kgo.SASL(oauth.Oauth(func(context.Context) (oauth.Auth, error) {
+			value, err := token(words[4], words[5])
+			return oauth.Auth{Token: value}, err
+		}))
 	default:
 		return errors.New("no mechanism " + name)
 	}
@@ -84,4 +94,37 @@ func login(words []string) error {
 			return nil
 		}
 	}
+}
+
+func token(user, source string) (string, error) {
+	if source == "unsecured" {
+		now := time.Now().Unix()
+		claims := fmt.Sprintf(`{"sub":%q,"iat":%d,"exp":%d}`, user, now, now+600)
+		encode := base64.RawURLEncoding.EncodeToString
+		return encode([]byte(`{"alg":"none"}`)) + "." + encode([]byte(claims)) + ".", nil
+	}
+	url := strings.TrimPrefix(source, "given ")
+	request, err := http.NewRequest("POST", url, strings.NewReader("grant_type=client_credentials"))
+	if err != nil {
+		return "", err
+	}
+	request.SetBasicAuth(user, user+"-secret")
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	client := http.Client{Timeout: 30 * time.Second}
+	if strings.HasPrefix(url, "https") {
+		client.Transport = &http.Transport{TLSClientConfig: tlsConfig()}
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != 200 {
+		return "", errors.New("the issuer answers " + answer.Status)
+	}
+	var said struct {
+		Token string `json:"access_token"`
+	}
+	err = json.NewDecoder(answer.Body).Decode(&said)
+	return said.Token, err
 }

@@ -2,6 +2,8 @@
 // Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say how it
 // connects. With the arguments logins FILE: see logins().
 const fs = require('fs')
+const http = require('http')
+const https = require('https')
 const { ConfigResourceTypes, Kafka, logLevel } = require('kafkajs')
 
 const RECORDS = 200
@@ -63,7 +65,8 @@ async function main() {
 }
 
 // Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a record with
-// that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY".
+// that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY". With OAUTHBEARER the word for the password says
+// where the token comes from: "unsecured", or "given URL" for the issuer's token endpoint, where the secret is USER-secret.
 async function logins(file) {
   const rows = fs.readFileSync(file, 'utf8').trimEnd().split('\n').map(line => line.split('\t'))
   const said = await Promise.all(rows.map(row => login(...row).then(() => `${row[0]} ok`, e => `${row[0]} refused: ${e.message}`)))
@@ -74,7 +77,7 @@ async function login(key, protocol, broker, mechanism, username, password, topic
   const kafka = new Kafka({
     clientId: key,
     brokers: [broker],
-    sasl: { mechanism: mechanism.toLowerCase(), username, password },
+    sasl: mechanism === 'OAUTHBEARER' ? bearer(username, password) : { mechanism: mechanism.toLowerCase(), username, password },
     ssl: protocol === 'SASL_SSL' && { ca: [read('CLIENT_CA')] },
     logLevel: logLevel.NOTHING,
     retry: { retries: 5 },
@@ -92,6 +95,27 @@ async function login(key, protocol, broker, mechanism, username, password, topic
     consumer.run({ eachMessage: async ({ message }) => message.key.toString() === key && resolve() })
   })
   await consumer.disconnect()
+}
+
+function bearer(user, source) {
+  const encode = content => Buffer.from(JSON.stringify(content)).toString('base64url')
+  const now = Math.floor(Date.now() / 1000)
+  const unsecured = () => `${encode({ alg: 'none' })}.${encode({ sub: user, iat: now, exp: now + 600 })}.`
+  const oauthBearerProvider = async () => ({ value: source === 'unsecured' ? unsecured() : await token(source.split(' ')[1], user) })
+  return { mechanism: 'oauthbearer', oauthBearerProvider }
+}
+
+function token(url, user) {
+  const options = { method: 'POST', auth: `${user}:${user}-secret`, headers: { 'content-type': 'application/x-www-form-urlencoded' } }
+  return new Promise((resolve, reject) => {
+    const asked = (url.startsWith('https') ? https : http).request(url, { ...options, ca: read('CLIENT_CA') }, async answer => {
+      let text = ''
+      for await (const part of answer) text += part
+      if (answer.statusCode === 200) resolve(JSON.parse(text).access_token)
+      else reject(new Error(`the issuer answers ${answer.statusCode}`))
+    })
+    asked.on('error', reject).end('grant_type=client_credentials')
+  })
 }
 
 const work = bootstrap === 'logins' ? logins(user) : main()

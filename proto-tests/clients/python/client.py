@@ -2,9 +2,13 @@
 gives. Arguments: BOOTSTRAP USER PASSWORD TOPIC GROUP; CLIENT_PROTOCOL, CLIENT_CA, CLIENT_CERT and CLIENT_KEY (PEM files) say
 how it connects. With the arguments logins FILE: see logins()."""
 
+import base64
+import json
 import os
+import ssl
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -79,7 +83,9 @@ def wrong_password():
 
 def logins(path):
     """Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM USER PASSWORD TOPIC, separated by tabs. Produces a record
-    with that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY"."""
+    with that key, reads the topic until it comes, and prints "KEY ok" or "KEY refused: WHY". With OAUTHBEARER the word for the
+    password says where the token comes from: "unsecured"; "grant URL": librdkafka asks the issuer's token endpoint, where the
+    secret is USER-secret; "given URL": this program asks."""
     with open(path, encoding="utf-8") as lines:
         rows = [line.rstrip("\n").split("\t") for line in lines]
     with ThreadPoolExecutor(4) as pool:
@@ -95,7 +101,8 @@ def login(key, protocol, at, mechanism, user, password, topic):
             said.append(error.str())
 
     base = files() | {"bootstrap.servers": at, "security.protocol": protocol, "sasl.mechanisms": mechanism, "error_cb": failed}
-    base |= {"sasl.username": user, "sasl.password": password, "message.timeout.ms": 60000}
+    base |= bearer(user, password) if mechanism == "OAUTHBEARER" else {"sasl.username": user, "sasl.password": password}
+    base["message.timeout.ms"] = 60000
     producer = Producer(base)
     acknowledged = []
     producer.produce(topic, key=key, value="v", on_delivery=lambda error, message: acknowledged.append(error))
@@ -114,6 +121,31 @@ def login(key, protocol, at, mechanism, user, password, topic):
             consumer.close()
             return f"{key} ok"
     return f"{key} not read: {said}"
+
+
+def bearer(user, source):
+    if source == "unsecured":
+        return {"enable.sasl.oauthbearer.unsecure.jwt": True, "sasl.oauthbearer.config": f"principal={user}"}
+    how, url = source.split(" ")
+    if how == "given":
+        return {"oauth_cb": lambda config: token(url, user)}
+    return {
+        "sasl.oauthbearer.method": "oidc",
+        "sasl.oauthbearer.token.endpoint.url": url,
+        "sasl.oauthbearer.client.id": user,
+        "sasl.oauthbearer.client.secret": f"{user}-secret",
+        "sasl.oauthbearer.scope": "kafka",
+    } | ({"https.ca.location": os.environ["CLIENT_CA"]} if url.startswith("https") else {})
+
+
+def token(url, user):
+    """A token by the client credentials grant, and when it ends."""
+    login = base64.b64encode(f"{user}:{user}-secret".encode()).decode()
+    request = urllib.request.Request(url, b"grant_type=client_credentials", {"Authorization": f"Basic {login}"})
+    trust = ssl.create_default_context(cafile=os.environ["CLIENT_CA"])
+    with urllib.request.urlopen(request, timeout=30, context=trust if url.startswith("https") else None) as answer:
+        said = json.load(answer)
+    return said["access_token"], time.time() + said["expires_in"]
 
 
 if sys.argv[1] == "logins":

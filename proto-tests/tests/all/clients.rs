@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use proto_tests::cluster::Cluster;
-use proto_tests::{Context, Result, check, check_eq, process, progress, scratch};
+use proto_tests::programs::prepare;
+use proto_tests::{Result, check, check_eq, process};
 
 use crate::shared_front;
 
@@ -51,13 +52,4 @@ pub fn run(
         check!(line("wrong password:").contains(refusal), "a wrong password gives {:?}", line("wrong password:"));
     }
     Ok(())
-}
-
-/// Builds or installs the client (once; kept in the cache) and gives its command.
-pub fn prepare(language: &str) -> Result<String> {
-    progress(format!("the {language} client: looking whether it is built"));
-    let mut command = process::command(scratch::checkout().join("proto-tests/clients/prepare.sh"));
-    command.arg(language);
-    let said = process::run("prepare.sh", command, "", Duration::from_secs(300))?;
-    Ok(said.ok().context(format!("prepare the {language} client"))?.trim().to_owned())
 }

@@ -38,10 +38,6 @@ fn one_warning_per_key_without_effect() {
             "authorizer.class.name=x",
             "has no effect: this version does not authorize; the backend's own rules apply to the login of this front",
         ),
-        (
-            "connections.max.reauth.ms=1",
-            "has no effect: this version does not end sessions that do not authenticate again",
-        ),
         ("backend.acks=all", "has no effect: a front has no use for this client key"),
         ("backend.sasl.kerberos.service.name=x", "has no effect: a front has no use for this client key"),
         (

@@ -43,7 +43,7 @@ pub fn documentation() -> String {
     let gate = || GateFailureReason::ALL.iter().map(|reason| reason.as_str().to_owned());
     let outcomes = HandshakeOutcome::ALL.iter().map(|outcome| outcome.as_str().to_owned());
     list("`outcome` of a TLS handshake", outcomes.collect());
-    list("`outcome` of a login", std::iter::once("success".to_owned()).chain(gate()).collect());
+    list("`outcome` of a login or re-authentication", std::iter::once("success".to_owned()).chain(gate()).collect());
     list("`limit` of logins that were held back", GuessLimit::ALL.map(|limit| limit.as_str().to_owned()).to_vec());
     list("`outcome` of a password check", PasswordCheck::ALL.map(|check| check.as_str().to_owned()).to_vec());
     list("`outcome` of a fetch of an issuer's keys", ["ok", "failed"].map(str::to_owned).to_vec());

@@ -70,6 +70,14 @@ families! {
         "SASL logins that have ended: success, or why the client was turned away. The mechanism is an enabled one, or unknown where the client chose none of them.";
     LOGIN_DURATION = "doorkeeper_login_duration_seconds", Histogram, ["listener"],
         "How long SASL logins took that succeeded, waiting for the client included.";
+    LOGINS_WITHOUT_REAUTHENTICATION = "doorkeeper_logins_without_reauthentication_total", Counter, ["listener"],
+        "SASL logins that succeeded, of clients that cannot authenticate anew because they are too old for it (Kafka's successful-authentication-no-reauth-total). Where sessions end, their connections are closed then.";
+    REAUTHENTICATIONS = "doorkeeper_reauthentications_total", Counter, ["listener", "mechanism", "outcome"],
+        "Times that a known client authenticated anew on its connection (KIP-368): success, or why it failed, which ends the connection. Not among doorkeeper_logins_total.";
+    REAUTHENTICATION_DURATION = "doorkeeper_reauthentication_duration_seconds", Histogram, ["listener"],
+        "How long that took where it succeeded, waiting for the client included; requests of the connection wait as long.";
+    INSECURE_VALIDATOR = "doorkeeper_insecure_validator", Gauge, ["listener"],
+        "1 for each listener whose OAUTHBEARER takes tokens without a signature, for development (sasl.oauthbearer.insecure.unsecured.tokens.allowed, or a loopback address). Absent for others.";
     LOGINS_HELD_BACK = "doorkeeper_logins_held_back_total", Counter, ["limit"],
         "Logins that were answered as wrong without a check, because too many before them had failed: from their address, or to their account (sasl.failed.logins.per.minute.per.address and .per.account). They count as rejected_credentials too.";
     PASSWORD_CHECKS = "doorkeeper_password_checks", Gauge, ["state"],
@@ -108,6 +116,12 @@ families! {
         "Connections to the backend that were opened and logged in for clients.";
     BACKEND_CONNECTIONS_FAILED = "doorkeeper_backend_connections_failed_total", Counter, ["reason"],
         "Connections to the backend that a client needed and that could not be had.";
+    BACKEND_REAUTHENTICATIONS = "doorkeeper_backend_reauthentications_total", Counter, ["outcome"],
+        "Times that a connection to the backend was authenticated anew because the broker ends its session; one that failed closes the client's connection too.";
+    BACKEND_TOKENS = "doorkeeper_backend_tokens_total", Counter, ["outcome"],
+        "Attempts to get a token for the login to the backend (OAUTHBEARER), the repetitions of one round taken together.";
+    BACKEND_TOKEN_EXPIRY = "doorkeeper_backend_token_expiry_timestamp_seconds", Gauge, [],
+        "When the token for the login to the backend is over, in seconds since 1970; 0 while there has been none.";
     STORE_RECORDS = "doorkeeper_store_records", Gauge, [],
         "Credentials in the store, one for each user and mechanism; absent without store.dir, as the next three are.";
     STORE_REVISION = "doorkeeper_store_revision", Gauge, [],

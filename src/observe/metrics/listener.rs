@@ -43,6 +43,8 @@ pub struct ListenerMetrics {
     /// Grows when a reload enables a mechanism; the last one is [`UNKNOWN_MECHANISM`]'s.
     logins: ArcSwap<Vec<Arc<Logins>>>,
     login_duration: Histogram,
+    logins_without_reauthentication: AtomicU64,
+    reauthentication_duration: Histogram,
     traffic: Traffic,
     max_connections: AtomicU64,
     max_unauthenticated: AtomicU64,
@@ -53,6 +55,8 @@ pub struct ListenerMetrics {
 struct Logins {
     mechanism: String,
     outcomes: Words,
+    /// Of clients that were known already.
+    reauthentications: Words,
 }
 
 /// Why a connection ended, as a label.
@@ -108,6 +112,8 @@ impl ListenerMetrics {
             handshake_duration: Histogram::default(),
             logins: ArcSwap::from_pointee(vec![unknown]),
             login_duration: Histogram::default(),
+            logins_without_reauthentication: AtomicU64::new(0),
+            reauthentication_duration: Histogram::default(),
             traffic: Traffic::default(),
             max_connections: AtomicU64::new(NO_LIMIT),
             max_unauthenticated: AtomicU64::new(NO_LIMIT),
@@ -168,15 +174,30 @@ impl ListenerMetrics {
 
     /// A SASL login has ended after so long. A mechanism that is not enabled counts as unknown.
     pub fn login(&self, mechanism: Option<&str>, result: Result<(), GateFailureReason>, took: Duration) {
+        self.count(mechanism, result, |logins| &logins.outcomes);
+        if result.is_ok() {
+            self.login_duration.observe(took);
+        }
+    }
+
+    /// The login that succeeded was that of a client that cannot authenticate anew.
+    pub fn login_without_reauthentication(&self) {
+        self.logins_without_reauthentication.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A known client's authentication has ended after so long; else as [`Self::login`].
+    pub fn reauthentication(&self, mechanism: Option<&str>, result: Result<(), GateFailureReason>, took: Duration) {
+        self.count(mechanism, result, |logins| &logins.reauthentications);
+        if result.is_ok() {
+            self.reauthentication_duration.observe(took);
+        }
+    }
+
+    fn count(&self, mechanism: Option<&str>, result: Result<(), GateFailureReason>, of: fn(&Logins) -> &Words) {
         let logins = self.logins.load();
         let own = mechanism.and_then(|name| logins.iter().find(|logins| logins.mechanism == name));
-        let Some(logins) = own.or_else(|| logins.last()) else { return };
-        match result {
-            Ok(()) => {
-                logins.outcomes.add(SUCCESS);
-                self.login_duration.observe(took);
-            }
-            Err(reason) => logins.outcomes.add(reason.as_str()),
+        if let Some(logins) = own.or_else(|| logins.last()) {
+            of(logins).add(result.err().map_or(SUCCESS, GateFailureReason::as_str));
         }
     }
 
@@ -271,8 +292,23 @@ impl ListenerMetrics {
         }
     }
 
+    /// The same of the clients that were known already.
+    pub(super) fn reauthentications(&self, mut each: impl FnMut(&str, &str, u64)) {
+        for logins in self.logins.load().iter() {
+            logins.reauthentications.iter().for_each(|(outcome, count)| each(&logins.mechanism, outcome, count));
+        }
+    }
+
     pub(super) fn login_duration(&self) -> &Histogram {
         &self.login_duration
+    }
+
+    pub(super) fn logins_without_reauthentication_total(&self) -> u64 {
+        self.logins_without_reauthentication.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn reauthentication_duration(&self) -> &Histogram {
+        &self.reauthentication_duration
     }
 
     pub(super) fn moved(&self) -> Moved {
@@ -289,8 +325,11 @@ impl ListenerMetrics {
 
 impl Logins {
     fn new(mechanism: &str) -> Self {
-        let failures = GateFailureReason::ALL.iter().map(|reason| reason.as_str());
-        Self { mechanism: mechanism.to_owned(), outcomes: Words::new(std::iter::once(SUCCESS).chain(failures)) }
+        let outcomes = || {
+            let failures = GateFailureReason::ALL.iter().map(|reason| reason.as_str());
+            Words::new(std::iter::once(SUCCESS).chain(failures))
+        };
+        Self { mechanism: mechanism.to_owned(), outcomes: outcomes(), reauthentications: outcomes() }
     }
 }
 

@@ -21,6 +21,7 @@ impl Metrics {
         connections(&mut page, &listeners);
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
+        self.insecure(&mut page);
         self.password_checks(&mut page);
         self.issuers(&mut page);
         traffic(&mut page, &listeners);
@@ -52,6 +53,12 @@ impl Metrics {
                 samples.put(&[listener.name()], limit);
             }
         }
+    }
+
+    fn insecure(&self, page: &mut Page) {
+        let listeners = lock(&self.insecure_validators);
+        let mut samples = page.family(&INSECURE_VALIDATOR);
+        listeners.iter().for_each(|listener| samples.put(&[listener], 1));
     }
 
     fn password_checks(&self, page: &mut Page) {
@@ -108,6 +115,15 @@ impl Metrics {
         page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
         let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
         counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+        let (tokens, expiry) = topology.tokens();
+        for (family, (succeeded, failed)) in
+            [(&BACKEND_REAUTHENTICATIONS, counters.reauthentications()), (&BACKEND_TOKENS, tokens)]
+        {
+            let mut samples = page.family(family);
+            samples.put(&["success"], succeeded);
+            samples.put(&["failure"], failed);
+        }
+        page.single(&BACKEND_TOKEN_EXPIRY, expiry.unwrap_or_default());
     }
 
     fn store_figures(&self, page: &mut Page) {
@@ -175,6 +191,19 @@ fn logins(page: &mut Page, listeners: &Listeners) {
     }
     let mut samples = page.family(&LOGIN_DURATION);
     listeners.iter().for_each(|listener| samples.put_histogram(&[listener.name()], listener.login_duration()));
+    let mut samples = page.family(&LOGINS_WITHOUT_REAUTHENTICATION);
+    for listener in listeners {
+        samples.put(&[listener.name()], listener.logins_without_reauthentication_total());
+    }
+    let mut samples = page.family(&REAUTHENTICATIONS);
+    for listener in listeners {
+        let name = listener.name();
+        listener.reauthentications(|mechanism, outcome, count| samples.put(&[name, mechanism, outcome], count));
+    }
+    let mut samples = page.family(&REAUTHENTICATION_DURATION);
+    for listener in listeners {
+        samples.put_histogram(&[listener.name()], listener.reauthentication_duration());
+    }
 }
 
 fn traffic(page: &mut Page, listeners: &Listeners) {

@@ -39,6 +39,11 @@ impl<'a, S> Channel<'a, S> {
         Self { io, inbound, outbound, max_frame, consumed_any: false, bytes_in: 0, bytes_out: 0 }
     }
 
+    /// For a client of which `unread` has been read already, in the middle of its connection.
+    pub(super) fn behind(unread: BytesMut, io: &'a mut S, max_frame: u32) -> Self {
+        Self { inbound: unread, consumed_any: true, ..Self::new(io, max_frame) }
+    }
+
     /// The first `len` bytes behind the length prefix, and where answers go.
     pub(super) fn parts(&mut self, len: usize) -> (&[u8], &mut BytesMut) {
         (&self.inbound[LENGTH_PREFIX..LENGTH_PREFIX + len], &mut self.outbound)

@@ -3,14 +3,19 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::channel::Channel;
 use super::failure::{GateFailureReason, Refusal};
 use super::opening::{Chosen, Framing};
-use crate::sasl::mechanism::{AuthnError, BoxFuture, Mechanism, Peer, Proof, Rejection, ServerExchange, Step};
+use crate::principal::KafkaPrincipal;
+use crate::sasl::mechanism::{
+    AuthnError, BoxFuture, Mechanism, Occasion, Peer, Proof, Rejection, ServerExchange, Step,
+};
 use crate::wire::ErrorCode;
 use crate::wire::api_versions;
 use crate::wire::header::{RequestHeader, api_key};
@@ -19,45 +24,67 @@ use crate::wire::sasl::{
     AuthenticateResponse, decode_authenticate_request, decode_handshake_request, put_handshake_response,
 };
 
-/// Sessions do not end by themselves yet (KIP-368).
-const NO_SESSION_LIFETIME: i64 = 0;
-
-pub(super) struct Exchange {
-    mechanism: Arc<dyn Mechanism>,
-    framing: Framing,
+pub(super) struct Exchange<'p> {
+    terms: Terms<'p>,
     state: Box<dyn ServerExchange>,
 }
 
-impl Exchange {
-    pub(super) fn start(chosen: Chosen, peer: &Peer) -> Self {
-        let state = chosen.mechanism.start(peer);
-        Self { mechanism: chosen.mechanism, framing: chosen.framing, state }
+/// What holds from the first token to the last.
+struct Terms<'p> {
+    mechanism: Arc<dyn Mechanism>,
+    /// How long at most the client stays known.
+    max_session: Option<Duration>,
+    framing: Framing,
+    /// Who the client is already, if it authenticates anew.
+    known_as: Option<&'p KafkaPrincipal>,
+}
+
+/// What an exchange comes to that succeeds.
+pub(super) struct Passed {
+    pub(super) proof: Proof,
+    /// Whether the client has shown that it knows of sessions that end: SaslAuthenticate v1 tells it so (KIP-368).
+    pub(super) can_reauthenticate: bool,
+}
+
+impl<'p> Exchange<'p> {
+    pub(super) fn start(chosen: Chosen, peer: &Peer, known_as: Option<&'p KafkaPrincipal>) -> Self {
+        let Chosen { mechanism, max_session, framing, .. } = chosen;
+        let state = mechanism.start(peer);
+        Self { terms: Terms { mechanism, max_session, framing, known_as }, state }
     }
 
     /// Carries tokens to and fro until the mechanism has made up its mind.
-    pub(super) async fn run<S>(mut self, channel: &mut Channel<'_, S>) -> Result<Proof, Refusal>
+    pub(super) async fn run<S>(self, channel: &mut Channel<'_, S>) -> Result<Passed, Refusal>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let Self { terms, mut state } = self;
+        let mut can_reauthenticate = false;
         loop {
             let len = channel.frame().await?;
-            let (token, answer) = self.token(channel.parts(len).0)?;
+            let (token, answer) = terms.token(channel.parts(len).0)?;
             channel.consume_token(len);
-            match judge(self.state.step(token), channel).await? {
+            can_reauthenticate |= matches!(answer, Answer::Wrapped { version: 1.., .. });
+            match judge(state.step(token), channel).await? {
                 Ok(Step::Challenge { token, next }) => {
-                    answer.put_token(channel.outbound(), &token);
-                    self.state = next;
+                    answer.put_token(channel.outbound(), &token, Duration::ZERO);
+                    state = next;
                 }
                 Ok(Step::Success { token, verified }) => {
-                    answer.put_token(channel.outbound(), &token);
+                    terms.check_principal(&verified.principal, answer)?;
+                    let lifetime = session_lifetime(verified.lifetime, terms.max_session);
+                    // One that is too long for the clock has no end.
+                    let ends = lifetime.and_then(|lifetime| Instant::now().checked_add(lifetime));
+                    answer.put_token(channel.outbound(), &token, lifetime.unwrap_or_default());
                     channel.flush().await.map_err(|_| Refusal::at_once(GateFailureReason::Io))?;
-                    return Ok(Proof::new(verified, self.mechanism.name().clone()));
+                    let proof = Proof::new(verified, terms.mechanism.name().clone(), ends);
+                    return Ok(Passed { proof, can_reauthenticate });
                 }
                 Err(AuthnError::Malformed(why)) => {
-                    return Err(refusal(&*self.mechanism, answer, GateFailureReason::MalformedToken, &why));
+                    return Err(terms.refusal(answer, GateFailureReason::MalformedToken, &why));
                 }
                 Err(AuthnError::Rejected(why)) => {
-                    return Err(refusal(&*self.mechanism, answer, GateFailureReason::RejectedCredentials, &why));
+                    return Err(terms.refusal(answer, GateFailureReason::RejectedCredentials, &why));
                 }
                 Err(AuthnError::Unavailable(outage)) => {
                     let refusal = Refusal::at_once(GateFailureReason::Unavailable);
@@ -66,7 +93,9 @@ impl Exchange {
             }
         }
     }
+}
 
+impl Terms<'_> {
     /// The token in a frame, of a length that the mechanism reads, and how to answer it.
     fn token(&self, frame: &[u8]) -> Result<(Bytes, Answer), Refusal> {
         let (token, answer) = match self.framing {
@@ -74,15 +103,39 @@ impl Exchange {
             Framing::Wrapped => unwrap(frame)?,
         };
         if token.len() > self.mechanism.max_token_len() {
-            let why = Rejection::InvalidCredentials;
-            return Err(refusal(&*self.mechanism, answer, GateFailureReason::MalformedToken, &why));
+            return Err(self.refusal(answer, GateFailureReason::MalformedToken, &Rejection::InvalidCredentials));
         }
         Ok((Bytes::copy_from_slice(token), answer))
     }
+
+    fn refusal(&self, answer: Answer, reason: GateFailureReason, why: &Rejection) -> Refusal {
+        let occasion = self.known_as.map_or(Occasion::Authentication, |_| Occasion::Reauthentication);
+        answer.refusal(reason, &why.message(self.mechanism.name(), occasion))
+    }
+
+    /// A known client must stay who it is.
+    fn check_principal(&self, principal: &KafkaPrincipal, answer: Answer) -> Result<(), Refusal> {
+        match self.known_as {
+            Some(before) if before != principal => {
+                Err(answer.refusal(GateFailureReason::PrincipalChanged, &principal_changed(before, principal)))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-fn refusal(mechanism: &dyn Mechanism, answer: Answer, reason: GateFailureReason, why: &Rejection) -> Refusal {
-    answer.refusal(reason, &why.message(mechanism.name()))
+/// For how long the client stays known, if not for ever: until its credential ends or the listener's limit is over.
+fn session_lifetime(credential: Option<Duration>, limit: Option<Duration>) -> Option<Duration> {
+    match (credential, limit) {
+        (Some(credential), Some(limit)) => Some(credential.min(limit)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Kafka's words.
+fn principal_changed(before: &KafkaPrincipal, now: &KafkaPrincipal) -> String {
+    let shown = |principal: &KafkaPrincipal| format!("{}.{}", principal.principal_type(), principal.name());
+    format!("Cannot change principals during re-authentication from {}: {}", shown(before), shown(now))
 }
 
 /// Awaits a mechanism's verdict. One that is there at once lets the answer join those that are pending in one write; while a
@@ -115,15 +168,17 @@ enum Answer {
 }
 
 impl Answer {
-    /// An empty token is answered as such: to a client of SaslHandshake v0 it means success.
-    fn put_token(self, out: &mut BytesMut, token: &[u8]) {
+    /// An empty token is answered as such: to a client of SaslHandshake v0 it means success. `session` is how long it lasts, where it
+    /// begins and has an end; whole milliseconds of it are told.
+    fn put_token(self, out: &mut BytesMut, token: &[u8], session: Duration) {
         match self {
             Self::Raw => {
                 out.put_u32(token.len() as u32);
                 out.put_slice(token);
             }
             Self::Wrapped { version, correlation_id } => {
-                AuthenticateResponse::ok(token, NO_SESSION_LIFETIME).put(out, version, correlation_id);
+                let lifetime_ms = i64::try_from(session.as_millis()).unwrap_or(i64::MAX);
+                AuthenticateResponse::ok(token, lifetime_ms).put(out, version, correlation_id);
             }
         }
     }

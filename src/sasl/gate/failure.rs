@@ -35,6 +35,10 @@ pub enum GateFailureReason {
     MalformedToken,
     /// Wrong credentials.
     RejectedCredentials,
+    /// To authenticate anew it chose another mechanism than before.
+    MechanismChanged,
+    /// It authenticated anew as somebody else.
+    PrincipalChanged,
     /// Something of ours is down; the client was not told that its credentials are wrong.
     Unavailable,
     /// Reading or writing failed.
@@ -58,6 +62,8 @@ impl GateFailureReason {
         Self::MalformedRequest,
         Self::MalformedToken,
         Self::RejectedCredentials,
+        Self::MechanismChanged,
+        Self::PrincipalChanged,
         Self::Unavailable,
         Self::Io,
     ];
@@ -75,6 +81,8 @@ impl GateFailureReason {
             Self::MalformedRequest => "malformed_request",
             Self::MalformedToken => "malformed_token",
             Self::RejectedCredentials => "rejected_credentials",
+            Self::MechanismChanged => "mechanism_changed",
+            Self::PrincipalChanged => "principal_changed",
             Self::Unavailable => "unavailable",
             Self::Io => "io",
         }
@@ -102,6 +110,13 @@ pub struct GateFailure {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+}
+
+impl GateFailure {
+    /// Whether the client may still be there, sending and reading.
+    pub fn leaves_the_client(&self) -> bool {
+        !matches!(self.reason, GateFailureReason::PeerClosed | GateFailureReason::Io)
+    }
 }
 
 impl fmt::Display for GateFailure {
@@ -235,7 +250,9 @@ mod all_tests {
             Reason::UnsupportedMechanism => Some(Reason::MalformedRequest),
             Reason::MalformedRequest => Some(Reason::MalformedToken),
             Reason::MalformedToken => Some(Reason::RejectedCredentials),
-            Reason::RejectedCredentials => Some(Reason::Unavailable),
+            Reason::RejectedCredentials => Some(Reason::MechanismChanged),
+            Reason::MechanismChanged => Some(Reason::PrincipalChanged),
+            Reason::PrincipalChanged => Some(Reason::Unavailable),
             Reason::Unavailable => Some(Reason::Io),
             Reason::Io => None,
         };

@@ -11,6 +11,9 @@
 //! | `Opening::HandshakeOnly` | SaslHandshake | `Exchange` |
 //! | `Exchange` | tokens, raw or in SaslAuthenticate, as the handshake's version said | itself, [`Proof`] |
 //!
+//! A known client that authenticates anew (KIP-368) begins with a SaslHandshake for the mechanism that it has used, and goes on with
+//! an `Exchange` that must prove the same principal.
+//!
 //! Each state is consumed by the frame that it judges. Every other frame is a `Refusal`, after which nothing more is read.
 
 mod channel;
@@ -23,16 +26,18 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use self::channel::Channel;
-use self::exchange::Exchange;
+use self::exchange::{Exchange, Passed};
 use self::failure::{Close, Refusal};
 pub use self::failure::{FailureDelays, GateFailure, GateFailureReason, MAX_DELAYED_FAILURES};
 pub use self::opening::MAX_VERSION_ERRORS;
-use self::opening::{Opened, Opening};
+use self::opening::{Opened, Opening, on_another_handshake};
 use super::mechanism::{MechanismName, Peer, Proof};
 use super::registry::Mechanisms;
+use crate::principal::KafkaPrincipal;
 use crate::wire::api_versions::ApiVersions;
 
 /// What the gate holds a client to. Cheap to clone.
@@ -46,7 +51,8 @@ pub struct GateRules {
     pub failure_delay: Duration,
     /// Counts the connections that sit in that delay, over all listeners.
     pub failure_delays: Arc<FailureDelays>,
-    /// When the connection is closed if it has not authenticated, whatever it does; counted from accept.
+    /// When the connection is closed if it has not authenticated, whatever it does; counted from accept, and where a known client
+    /// authenticates anew from its SaslHandshake.
     pub deadline: Instant,
 }
 
@@ -55,12 +61,23 @@ pub struct GateRules {
 pub struct Authenticated {
     /// The evidence.
     pub proof: Proof,
+    /// Whether the client has shown that it can authenticate anew: by SaslAuthenticate v1 or later.
+    pub can_reauthenticate: bool,
     /// What the client sent behind its last token; the relay's first bytes.
     pub unread: BytesMut,
     /// Bytes read, `unread` included.
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+}
+
+/// What a client must not change when it authenticates anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'s> {
+    /// Who it is.
+    pub principal: &'s KafkaPrincipal,
+    /// How it proved that.
+    pub mechanism: &'s MechanismName,
 }
 
 /// Takes a client from its first byte to its proof. When it fails, what there is to answer has been answered, the delay is
@@ -77,10 +94,44 @@ where
     let mut channel = Channel::new(io, rules.max_receive_size);
     let mut mechanism = None;
     let run = run(&mut channel, &mut mechanism, rules, api_versions, peer);
-    let refusal = match timeout_at(rules.deadline, run).await {
-        Ok(Ok(proof)) => {
+    let result = timeout_at(rules.deadline, run).await;
+    conclude(channel, mechanism, result, rules).await
+}
+
+/// Takes a known client to a proof that it still is who it was (KIP-368). `unread` is what has been read of it and begins with
+/// its SaslHandshake. `rules` are those that hold now: a mechanism that has been switched off since, or a user that has been deleted,
+/// ends it. All else is as for [`authenticate`].
+pub async fn reauthenticate<S>(
+    io: &mut S,
+    unread: BytesMut,
+    rules: &GateRules,
+    previous: Previous<'_>,
+    peer: &Peer,
+) -> Result<Authenticated, GateFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut channel = Channel::behind(unread, io, rules.max_receive_size);
+    let mut mechanism = None;
+    let run = run_again(&mut channel, &mut mechanism, rules, previous, peer);
+    let result = timeout_at(rules.deadline, run).await;
+    conclude(channel, mechanism, result, rules).await
+}
+
+async fn conclude<S>(
+    mut channel: Channel<'_, S>,
+    mechanism: Option<MechanismName>,
+    result: Result<Result<Passed, Refusal>, Elapsed>,
+    rules: &GateRules,
+) -> Result<Authenticated, GateFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let refusal = match result {
+        Ok(Ok(Passed { proof, can_reauthenticate })) => {
             let (bytes_in, bytes_out) = channel.counts();
-            return Ok(Authenticated { proof, unread: channel.into_unread(), bytes_in, bytes_out });
+            let unread = channel.into_unread();
+            return Ok(Authenticated { proof, can_reauthenticate, unread, bytes_in, bytes_out });
         }
         Ok(Err(refusal)) => refusal,
         Err(_) => Refusal::at_once(GateFailureReason::Deadline),
@@ -97,7 +148,7 @@ async fn run<S>(
     rules: &GateRules,
     api_versions: &ApiVersions,
     peer: &Peer,
-) -> Result<Proof, Refusal>
+) -> Result<Passed, Refusal>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -119,7 +170,30 @@ where
         }
     };
     *mechanism = Some(chosen.mechanism.name().clone());
-    Exchange::start(chosen, peer).run(channel).await
+    Exchange::start(chosen, peer, None).run(channel).await
+}
+
+async fn run_again<S>(
+    channel: &mut Channel<'_, S>,
+    mechanism: &mut Option<MechanismName>,
+    rules: &GateRules,
+    previous: Previous<'_>,
+    peer: &Peer,
+) -> Result<Passed, Refusal>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let len = channel.frame().await?;
+    let (frame, out) = channel.parts(len);
+    let chosen = on_another_handshake(frame, out, &rules.mechanisms)?;
+    channel.consume(len);
+    *mechanism = Some(chosen.mechanism.name().clone());
+    if chosen.mechanism.name() != previous.mechanism {
+        // As at a broker: the handshake is answered as a good one, and what comes next is not.
+        channel.frame().await?;
+        return Err(Refusal::delayed(GateFailureReason::MechanismChanged));
+    }
+    Exchange::start(chosen, peer, Some(previous.principal)).run(channel).await
 }
 
 /// Sends what was answered before the refusal, waits, and sends the refusal itself. The client may leave at any time.

@@ -1,12 +1,13 @@
 //! From the first byte to the choice of a mechanism: pure steps on one frame each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 
 use super::failure::{GateFailureReason, Refusal};
 use crate::sasl::mechanism::Mechanism;
-use crate::sasl::registry::Mechanisms;
+use crate::sasl::registry::{Enabled, Mechanisms};
 use crate::wire::ErrorCode;
 use crate::wire::api_versions::{self, ApiVersions, RequestVerdict};
 use crate::wire::header::{RequestHeader, api_key};
@@ -34,6 +35,8 @@ pub(super) enum Opened {
 
 pub(super) struct Chosen {
     pub(super) mechanism: Arc<dyn Mechanism>,
+    /// How long at most its client stays known.
+    pub(super) max_session: Option<Duration>,
     pub(super) framing: Framing,
     /// The frame that chose is itself the first token.
     pub(super) frame_is_token: bool,
@@ -110,20 +113,46 @@ fn on_handshake(
 ) -> Result<Chosen, Refusal> {
     let asked = decode_handshake_request(header.api_version, body)
         .map_err(|_| Refusal::at_once(GateFailureReason::MalformedRequest))?;
-    let Some(mechanism) = mechanisms.get(asked) else {
+    let Some(enabled) = mechanisms.find(asked) else {
         let refusal = Refusal::delayed(GateFailureReason::UnsupportedMechanism);
         return Err(refusal.with_reply(|out| {
             let error = ErrorCode::UNSUPPORTED_SASL_MECHANISM;
             put_handshake_response(out, header.correlation_id, error, mechanisms.names());
         }));
     };
+    Ok(choose(enabled, header, out, mechanisms))
+}
+
+/// Says yes.
+fn choose(enabled: &Enabled, header: RequestHeader<'_>, out: &mut BytesMut, mechanisms: &Mechanisms) -> Chosen {
     put_handshake_response(out, header.correlation_id, ErrorCode::NONE, mechanisms.names());
     let framing = if header.api_version == 0 { Framing::Raw } else { Framing::Wrapped };
-    Ok(Chosen { mechanism: Arc::clone(mechanism), framing, frame_is_token: false })
+    let Enabled { mechanism, max_session, .. } = enabled;
+    Chosen { mechanism: Arc::clone(mechanism), max_session: *max_session, framing, frame_is_token: false }
+}
+
+/// The SaslHandshake by which a known client begins to authenticate anew. Kafka, too, says no word where the mechanism is not
+/// enabled any more: what fails at this place is not seen as an authentication that fails.
+pub(super) fn on_another_handshake(
+    frame: &[u8],
+    out: &mut BytesMut,
+    mechanisms: &Mechanisms,
+) -> Result<Chosen, Refusal> {
+    let malformed = |_| Refusal::at_once(GateFailureReason::MalformedRequest);
+    let (header, body) = RequestHeader::parse(frame).map_err(malformed)?;
+    if header.api_key != api_key::SASL_HANDSHAKE {
+        return Err(Refusal::at_once(GateFailureReason::UnexpectedRequest).about(header.api_key));
+    }
+    let asked = decode_handshake_request(header.api_version, body).map_err(malformed)?;
+    let not_enabled = || Refusal::at_once(GateFailureReason::UnsupportedMechanism);
+    let enabled = mechanisms.find(asked).ok_or_else(not_enabled)?;
+    Ok(choose(enabled, header, out, mechanisms))
 }
 
 /// Clients of Kafka 0.9 begin with GSSAPI's first token; it starts with 0x60, which is no API key (KIP-43).
 fn gssapi_without_handshake(mechanisms: &Mechanisms) -> Result<Opened, Refusal> {
-    let gssapi = mechanisms.get(GSSAPI).ok_or_else(|| Refusal::at_once(GateFailureReason::MalformedRequest))?;
-    Ok(Opened::Chosen(Chosen { mechanism: Arc::clone(gssapi), framing: Framing::Raw, frame_is_token: true }))
+    let Enabled { mechanism, max_session, .. } =
+        mechanisms.find(GSSAPI).ok_or_else(|| Refusal::at_once(GateFailureReason::MalformedRequest))?;
+    let (mechanism, max_session) = (Arc::clone(mechanism), *max_session);
+    Ok(Opened::Chosen(Chosen { mechanism, max_session, framing: Framing::Raw, frame_is_token: true }))
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::config::{JaasContext, JaasModule, ListenerName, MechanismConfig};
-use crate::sasl::mechanism::{AuthnError, BoxFuture, Mechanism, Peer, Step};
+use crate::sasl::mechanism::{AuthnError, BoxFuture, Mechanism, Occasion, Peer, Step};
 use crate::sasl::shared::{FactoryInput, ScramCredentials, Shared};
 use crate::sasl::{Guesses, plain};
 use crate::scram::UnknownUsers;
@@ -86,7 +86,7 @@ impl Fixture {
                 Ok(verified.principal.to_string())
             }
             Err(AuthnError::Malformed(why) | AuthnError::Rejected(why)) => {
-                Err(why.message(self.plain.name()).into_owned())
+                Err(why.message(self.plain.name(), Occasion::Authentication).into_owned())
             }
             Err(AuthnError::Unavailable(Outage(what))) => Err(format!("no answer: {what}")),
             Ok(Step::Challenge { .. }) => panic!("PLAIN has one round"),

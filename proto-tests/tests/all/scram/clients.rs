@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use proto_tests::pki::{self, stores};
-use proto_tests::programs::{file, java_with};
+use proto_tests::programs::{file, java_with, prepare};
 use proto_tests::scram::Hash;
 use proto_tests::{Result, check, process};
 
 use super::{Target, both, credential, judge};
-use crate::clients::prepare;
 
 /// The clients, and what each says of a refused login besides the server's words (where it tells them).
 const CLIENTS: [(&str, &str); 6] = [

@@ -6,14 +6,14 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use proto_tests::front::Front;
 use proto_tests::kraft::{Kraft, configs};
-use proto_tests::programs::{client_properties, file};
+use proto_tests::programs::{client_properties, file, prepare};
 use proto_tests::scram::{Hash, is_refused, log_in};
 use proto_tests::wire::{Conn, requests};
 use proto_tests::{Result, check, check_eq, process, progress, wait_for};
 
 use super::{Scratch, export, lines, said, says, spec, store};
+use crate::free;
 use crate::scram::credential;
-use crate::{clients, free};
 
 pub fn trials() -> Vec<Trial> {
     vec![free("store_tools::kafka_users_log_in_with_their_old_passwords", users_of_kafka)]
@@ -154,7 +154,7 @@ fn librdkafka(front: &Front) -> Result<()> {
         config = dict(zip(keys, sys.argv[1:])) | {'security.protocol': 'SASL_PLAINTEXT'}\n\
         print('brokers', sorted(AdminClient(config).list_topics(timeout=60).brokers))\n";
     progress("librdkafka logs in with a password that came along");
-    let client = clients::prepare("python")?;
+    let client = prepare("python")?;
     let python = client.split_whitespace().next().ok_or("no command")?;
     let mut command = process::command(python);
     command.args(["-c", LIST, &front.sasl().to_string(), "alice", "alice-512", "SCRAM-SHA-512"]);

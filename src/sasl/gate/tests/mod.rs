@@ -3,6 +3,7 @@
 mod corpus;
 mod exchanges;
 mod properties;
+mod reauthentication;
 mod states;
 
 use std::collections::HashMap;
@@ -96,7 +97,7 @@ impl Outcome {
         let authenticated = self.result.as_ref().expect("authenticated");
         assert_eq!(
             format!("{:?}", authenticated.proof),
-            format!("Proof {{ principal: User:{user}, mechanism: PLAIN }}")
+            format!("Proof {{ principal: User:{user}, mechanism: PLAIN, ends: None, attributes: None }}")
         );
         assert_eq!(self.sent, sent);
         assert_eq!(self.after, AT_ONCE);
