@@ -144,7 +144,7 @@ keys! {
         "The longest wait in milliseconds after a failed fetch.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS = "sasl.oauthbearer.jwks.endpoint.max.staleness.ms", Long(1), Fixed("86400000"), Mechanism, true,
         "Not a Kafka key. How long in milliseconds keys are used after they were last seen at the issuer; then its tokens are refused until \
-         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`.";
+         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`; where it is not set, at least twice that.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.early.refresh.ms", Long(1), Fixed("60000"), Mechanism, true,
         "Not a Kafka key. A token whose key is not known has the keys fetched at once, and is judged by the new ones. The least time in \
          milliseconds between two such fetches, whoever causes them.";

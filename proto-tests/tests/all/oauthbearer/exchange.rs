@@ -115,7 +115,13 @@ fn rows() -> Vec<Row> {
         row("H-180 5000 extensions", with(&many(5000)), Want::In).but_front(malformed()),
         row("H-180 400 KiB", with(&format!("a={}", "v".repeat(400 << 10))), Want::In).but_front(malformed()),
     ];
-    for (id, token) in [("H-184 .", "."), ("H-184 ..", ".."), ("H-184 two parts", "a.b"), ("H-184 four", "a.b.c.d"), ("H-184 five", "a.b.c.d.e")] {
+    for (id, token) in [
+        ("H-184 .", "."),
+        ("H-184 ..", ".."),
+        ("H-184 two parts", "a.b"),
+        ("H-184 four", "a.b.c.d"),
+        ("H-184 five", "a.b.c.d.e"),
+    ] {
         rows.push(row(id, format!("n,,\x01auth=Bearer {token}\x01\x01"), Want::Refused));
     }
     rows.push(bad("H-184 no token", "n,,\x01auth=Bearer \x01\x01".to_owned()));
@@ -182,13 +188,21 @@ fn after_a_refusal(target: Target) -> Result<()> {
         }
         Target::Front => {
             let reply = step(&mut conn, good)?;
-            check_eq!((reply.error_code, reply.error_message.as_deref()), (58, Some(GENERIC)), "a good token behind a bad one");
+            check_eq!(
+                (reply.error_code, reply.error_message.as_deref()),
+                (58, Some(GENERIC)),
+                "a good token behind a bad one"
+            );
             check_eq!(conn.outcome(Duration::from_secs(20)).end, End::Closed, "the end behind it");
         }
     }
     for other in [&b""[..], b"\x01\x01", b"\x02"] {
         let reply = step(&mut refused()?, Bytes::from_static(other))?;
-        check_eq!((reply.error_code, reply.error_message.as_deref()), (58, Some(GENERIC)), "{other:?} behind a bad token");
+        check_eq!(
+            (reply.error_code, reply.error_message.as_deref()),
+            (58, Some(GENERIC)),
+            "{other:?} behind a bad token"
+        );
     }
     // Nothing to be acknowledged.
     let mut conn = Conn::open(at)?;
