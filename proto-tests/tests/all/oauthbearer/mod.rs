@@ -5,26 +5,45 @@ mod clients;
 mod exchange;
 mod explain;
 mod harness;
+mod mechanisms;
 mod moving;
+mod outages;
+mod own;
+mod rotation;
+mod sessions;
 mod tokens;
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
 
 use libtest_mimic::Trial;
-use proto_tests::bearer::{self, BearerBroker, Listener, MECHANISMS};
+use proto_tests::bearer::{self, BearerBroker, Listener, MECHANISMS, SCRAM_USER};
 use proto_tests::front::{Front, Spec};
 use proto_tests::odd_keys;
 use proto_tests::pki::stores;
-use proto_tests::{Result, address, scratch};
+use proto_tests::scram::Hash;
+use proto_tests::wire::{Conn, requests};
+use proto_tests::{Result, address, check_eq, scratch};
 
 use crate::free;
+use crate::scram::credential;
 
 pub fn trials() -> Vec<Trial> {
-    [harness::trials(), clients::trials(), tokens::trials(), exchange::trials(), explain::trials(), moving::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        harness::trials(),
+        clients::trials(),
+        tokens::trials(),
+        exchange::trials(),
+        explain::trials(),
+        rotation::trials(),
+        outages::trials(),
+        sessions::trials(),
+        mechanisms::trials(),
+        moving::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What a doorkeeper of these trials is started with: the listeners of the broker, with the same keys. Its metrics are at the second.
@@ -39,6 +58,7 @@ pub fn spec() -> Result<(Spec, SocketAddr)> {
         &odd_keys::get()?.jwks_with_rubbish.to_string(),
     )?;
     spec.set("sasl.enabled.mechanisms", MECHANISMS)
+        .set("super.users", "User:front")
         .set("store.dir", stores::text(&store))
         .set("metrics.listeners", &format!("http://{metrics}"))
         // The first listener is not used; it takes passwords.
@@ -65,6 +85,15 @@ fn add(spec: &mut Spec, broker: &BearerBroker, listener: Listener, odd_keys: &st
 pub fn front() -> Result<&'static Mutex<Front>> {
     static FRONT: OnceLock<Result<Mutex<Front>>> = OnceLock::new();
     FRONT.get_or_init(|| Ok(Mutex::new(spec()?.0.start()?))).as_ref().map_err(Clone::clone)
+}
+
+/// Gives the shared doorkeeper the broker's user of SCRAM.
+pub fn know_the_scram_user() -> Result<()> {
+    let at = front()?.lock().map_err(|e| e.to_string())?.sasl();
+    let user = credential(SCRAM_USER.0, Hash::Sha256, SCRAM_USER.1);
+    let reply = Conn::login(at, "front", "front-secret")?.call(0, &requests::alter_scram(vec![], vec![user]))?;
+    check_eq!(reply.results[0].error_code, 0, "a credential: {reply:?}");
+    Ok(())
 }
 
 /// One of the two that are compared.
