@@ -47,6 +47,8 @@ pub struct Guarded {
     pub plaintext: SocketAddr,
     pub sasl: SocketAddr,
     pub sasl_ssl: SocketAddr,
+    /// The controller's, SASL_PLAINTEXT with PLAIN.
+    pub controller: SocketAddr,
     /// SASL_PLAINTEXT with the sessions of [`SESSIONS`].
     pub sessions: SocketAddr,
     /// SASL_PLAINTEXT with those of [`BRIEF_SESSIONS`].
@@ -122,6 +124,7 @@ impl Guarded {
             plaintext: at(0),
             sasl: at(1),
             sasl_ssl: at(2),
+            controller: at(3),
             sessions: at(4),
             brief_sessions: at(5),
             process: Mutex::new(Some(process)),

@@ -1,12 +1,12 @@
 //! Load that counts what was acknowledged, and measures of a doorkeeper under it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::process::{self, Background};
-use crate::programs::{client_properties, compile, file};
+use crate::programs::{client_properties, compile_at, file};
 use crate::{Result, scratch};
 
 /// An idempotent Java producer (acks=all) that sends numbers until it is told to stop, and then reads all of them back.
@@ -23,16 +23,26 @@ impl Load {
 
     /// The same with these client properties.
     pub fn with(cluster: &Cluster, name: &str, properties: &str, topic: &str) -> Result<Load> {
-        let classes = compile(cluster)?;
+        Self::of("Load", &cluster.home, name, properties, topic)
+    }
+
+    /// A producer and a consumer at the same time. The verdict also says how many connections they made once they were warm:
+    /// `sent S acknowledged A read R lost L doubled D errors E connections C end`.
+    pub fn both(home: &Path, name: &str, properties: &str, topic: &str) -> Result<Load> {
+        Self::of("Both", home, name, properties, topic)
+    }
+
+    fn of(program: &str, home: &Path, name: &str, properties: &str, topic: &str) -> Result<Load> {
+        let classes = compile_at(home)?;
         let dir = scratch::dir(&format!("load-{name}"));
         let stop = dir.join("stop");
         let properties = file(&format!("load-{name}.properties"), properties)?;
         let mut command = process::command("java");
         command
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx256m", "-cp"])
-            .arg(format!("{}:{}/libs/*", classes.display(), cluster.home.display()))
-            .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", cluster.home.display()))
-            .args(["Load"])
+            .arg(format!("{}:{}/libs/*", classes.display(), home.display()))
+            .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", home.display()))
+            .arg(program)
             .arg(&properties)
             .arg(topic)
             .arg(&stop);

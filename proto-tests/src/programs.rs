@@ -196,7 +196,7 @@ fn java(
     process::run(program, command, "", limit)?.ok().context(program)
 }
 
-fn compile_at(home: &Path) -> Result<PathBuf> {
+pub fn compile_at(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES
         .get_or_init(|| {

@@ -10,13 +10,15 @@ use proto_tests::{Result, progress, scratch};
 
 #[path = "all/accept.rs"]
 mod accept;
+#[path = "all/backend_login.rs"]
+mod backend_login;
 #[path = "all/big.rs"]
 mod big;
 #[path = "all/certificates.rs"]
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
-#[path = "all/configs.rs"]
+#[path = "all/configs/mod.rs"]
 mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
+        backend_login::trials(),
         oauthbearer::trials(),
         reauthentication::trials(),
         store_faults::trials(),

@@ -11,6 +11,8 @@ pub struct BackendCounters {
     opened: AtomicU64,
     open: AtomicU64,
     failed: [AtomicU64; ConnectError::NAMES.len()],
+    reauthenticated: AtomicU64,
+    not_reauthenticated: AtomicU64,
 }
 
 impl BackendCounters {
@@ -27,6 +29,16 @@ impl BackendCounters {
     /// Attempts that came to nothing, by [`ConnectError::as_str`].
     pub fn failed(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         ConnectError::NAMES.iter().zip(&self.failed).map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
+    }
+
+    /// How often a connection was authenticated anew (KIP-368), and how often that failed.
+    pub fn reauthentications(&self) -> (u64, u64) {
+        (self.reauthenticated.load(Ordering::Relaxed), self.not_reauthenticated.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn count_reauthentication(&self, is_good: bool) {
+        let count = if is_good { &self.reauthenticated } else { &self.not_reauthenticated };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_opened(self: &Arc<Self>) -> OpenConnection {
@@ -70,6 +82,7 @@ mod tests {
             ConnectError::Tls(name(), tls),
             ConnectError::LoginRefused(name(), name()),
             ConnectError::Sasl(name(), crate::scram::client::ClientError::ServerSignature),
+            ConnectError::NoToken(crate::backend::NoToken::Late),
             ConnectError::Malformed(name()),
         ];
         errors.iter().for_each(|error| counters.count_failed(error));

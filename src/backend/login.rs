@@ -1,4 +1,7 @@
-//! The client side of SASL towards the backend: PLAIN and SCRAM.
+//! The client side of SASL towards the backend: PLAIN, SCRAM and OAUTHBEARER.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,7 +9,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::ConnectError;
 use super::scram_keys::ScramKeys;
-use crate::config::{BackendConfig, BackendLogin, LoginMechanism};
+use super::tokens::{NoToken, Token};
+use crate::config::{BackendConfig, BackendLogin, Credentials, LoginMechanism, TokenLogin};
 use crate::scram::client::{self, ClientError};
 use crate::scram::{Nonce, ScramMechanism};
 use crate::transport::Transport;
@@ -25,22 +29,45 @@ const MAX_SHOWN: usize = 200;
 const HANDSHAKE_VERSION: i16 = 1;
 const AUTHENTICATE_VERSION: i16 = 1;
 
-/// Logs in as the configuration says; `keys` are kept from login to login.
-pub(super) async fn log_in(
-    config: &BackendConfig,
-    keys: &ScramKeys,
-    stream: &mut Transport,
-    name: &str,
-) -> Result<(), ConnectError> {
-    let Some(login) = &config.security.sasl else { return Ok(()) };
-    let mut exchange = Exchange { stream, name, client_id: &config.client_id, mechanism: login.mechanism, sent: 0 };
-    match login.mechanism {
-        LoginMechanism::Plain => plain(&mut exchange, login).await,
-        LoginMechanism::Scram(mechanism) => scram(&mut exchange, mechanism, login, keys).await,
-    }
+/// What a login is made with beside the configuration.
+pub(super) struct Means<'a> {
+    /// Kept from login to login.
+    pub(super) keys: &'a ScramKeys,
+    /// There where the configuration logs in by token.
+    pub(super) token: Option<Arc<Token>>,
 }
 
-async fn plain(exchange: &mut Exchange<'_>, login: &BackendLogin) -> Result<(), ConnectError> {
+/// Whether a connection is new, or known and authenticated anew (KIP-368).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    First,
+    Again,
+}
+
+/// Logs in as the configuration says. Gives how long the broker lets that stand, if it ends.
+pub(super) async fn log_in(
+    config: &BackendConfig,
+    means: &Means<'_>,
+    stream: &mut Transport,
+    name: &str,
+    round: Round,
+) -> Result<Option<Duration>, ConnectError> {
+    let Some(login) = &config.security.sasl else { return Ok(None) };
+    let mechanism = login.mechanism();
+    let mut exchange =
+        Exchange { stream, name, client_id: &config.client_id, mechanism, round, sent: 0, lifetime: None };
+    match (login, &means.token) {
+        (BackendLogin::Plain(credentials), _) => plain(&mut exchange, credentials).await?,
+        (BackendLogin::Scram(mechanism, credentials), _) => {
+            scram(&mut exchange, *mechanism, credentials, means.keys).await?;
+        }
+        (BackendLogin::OauthBearer(login), Some(token)) => oauthbearer(&mut exchange, login, token).await?,
+        (BackendLogin::OauthBearer(_), None) => return Err(ConnectError::NoToken(NoToken::Late)),
+    }
+    Ok(exchange.lifetime)
+}
+
+async fn plain(exchange: &mut Exchange<'_>, login: &Credentials) -> Result<(), ConnectError> {
     // RFC 4616: no authzid, authcid, passwd.
     let mut token = Zeroizing::new(Vec::new());
     token.push(0);
@@ -53,7 +80,7 @@ async fn plain(exchange: &mut Exchange<'_>, login: &BackendLogin) -> Result<(), 
 async fn scram(
     exchange: &mut Exchange<'_>,
     mechanism: ScramMechanism,
-    login: &BackendLogin,
+    login: &Credentials,
     keys: &ScramKeys,
 ) -> Result<(), ConnectError> {
     let name = exchange.name;
@@ -70,6 +97,40 @@ async fn scram(
     waits.verify(&server_final).map_err(failed)
 }
 
+/// RFC 7628 §3.1. What the broker's own error says comes in two steps there: its reasons as JSON, and, after our single 0x01, the
+/// failure itself.
+async fn oauthbearer(exchange: &mut Exchange<'_>, login: &TokenLogin, token: &Token) -> Result<(), ConnectError> {
+    let mut message = Zeroizing::new(Vec::with_capacity(token.value().expose().len() + 64));
+    message.extend_from_slice(b"n,,\x01auth=Bearer ");
+    message.extend_from_slice(token.value().expose());
+    for (name, value) in &login.extensions {
+        message.push(1);
+        message.extend_from_slice(name.as_bytes());
+        message.push(b'=');
+        message.extend_from_slice(value.as_bytes());
+    }
+    message.extend_from_slice(b"\x01\x01");
+    let reasons = exchange.open(&message).await?;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let reasons = shown(&String::from_utf8_lossy(&reasons));
+    match exchange.token(&[1]).await {
+        // A broker ends the login here; one that goes on has not understood what it said.
+        Ok(_) => Err(exchange.refused(reasons)),
+        Err(ConnectError::LoginRefused(name, message)) if message.is_empty() => {
+            Err(ConnectError::LoginRefused(name, reasons))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A broker's own words, for a log.
+fn shown(words: &str) -> String {
+    let words: String = words.chars().take(MAX_SHOWN).collect();
+    words.escape_debug().to_string()
+}
+
 /// The requests of one login.
 struct Exchange<'a> {
     stream: &'a mut Transport,
@@ -77,28 +138,36 @@ struct Exchange<'a> {
     name: &'a str,
     client_id: &'a str,
     mechanism: LoginMechanism,
+    round: Round,
     /// Requests so far; the next one's correlation id.
     sent: i32,
+    /// What the last answer said of the session's length.
+    lifetime: Option<Duration>,
 }
 
 impl Exchange<'_> {
-    /// SaslHandshake and the first token, which leave together: brokers take them pipelined, which saves a round trip. Gives the
-    /// broker's token.
+    /// SaslHandshake and the first token. In a first login they leave together: brokers take them pipelined, which saves a round
+    /// trip. Gives the broker's token.
     async fn open(&mut self, token: &[u8]) -> Result<Bytes, ConnectError> {
         let mut out = BytesMut::new();
         let mechanism = self.mechanism.as_str();
-        sasl::put_handshake_request(&mut out, HANDSHAKE_VERSION, self.next_id(), self.client_id, mechanism);
-        self.put_token(&mut out, token);
+        let id = self.next_id();
+        sasl::put_handshake_request(&mut out, HANDSHAKE_VERSION, id, self.client_id, mechanism);
+        if self.round == Round::First {
+            self.put_token(&mut out, token);
+        }
         self.send(out).await?;
         let frame = self.answer().await?;
-        let (id, handshake) = sasl::decode_handshake_response(&frame).map_err(|_| self.malformed())?;
-        if id != self.sent - 2 {
+        let (answered, handshake) = sasl::decode_handshake_response(&frame).map_err(|_| self.malformed())?;
+        if answered != id {
             return Err(self.malformed());
         }
-        if handshake.error != ErrorCode::NONE {
-            return Err(self.refused(format!("it does not offer the mechanism {mechanism}")));
+        match (handshake.error, self.round) {
+            (ErrorCode::NONE, Round::First) => self.answered_token().await,
+            (ErrorCode::NONE, Round::Again) => self.token(token).await,
+            (ErrorCode::ILLEGAL_SASL_STATE, _) => Err(self.refused("it takes no login now".to_owned())),
+            _ => Err(self.refused(format!("it does not offer the mechanism {mechanism}"))),
         }
-        self.answered_token().await
     }
 
     /// A further token. Gives the broker's.
@@ -116,9 +185,10 @@ impl Exchange<'_> {
             return Err(self.malformed());
         }
         if answer.error != ErrorCode::NONE {
-            let message: String = answer.error_message.unwrap_or("").chars().take(MAX_SHOWN).collect();
-            return Err(self.refused(message.escape_debug().to_string()));
+            return Err(self.refused(shown(answer.error_message.unwrap_or_default())));
         }
+        let millis = u64::try_from(answer.session_lifetime_ms).ok().filter(|millis| *millis > 0);
+        self.lifetime = millis.map(Duration::from_millis);
         Ok(frame.slice_ref(answer.token))
     }
 
@@ -134,7 +204,10 @@ impl Exchange<'_> {
 
     /// Sends it and wipes it: it may hold a password.
     async fn send(&mut self, mut out: BytesMut) -> Result<(), ConnectError> {
-        let sent = self.stream.write_all(&out).await;
+        let sent = match self.stream.write_all(&out).await {
+            Ok(()) => self.stream.flush().await,
+            Err(error) => Err(error),
+        };
         out[..].zeroize();
         sent.map_err(|error| ConnectError::Io(self.name.to_owned(), error))
     }

@@ -1,8 +1,8 @@
 //! The brokers of the backend and the APIs that they know, kept up to date in the background.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::scram_keys::ScramKeys;
-use super::{BackendCounters, ConnectError, OpenConnection, connect, login};
-use crate::config::{BackendConfig, HostPort};
+use super::login::{self, Means};
+use super::tokens::{Token, Tokens};
+use super::{BackendConnection, BackendCounters, ConnectError, LoginCache, OpenConnection, connect, reauthenticate};
+use crate::config::{BackendConfig, BackendLogin, HostPort};
 use crate::listener::Target;
 use crate::tls::ClientTls;
 use crate::transport::Transport;
@@ -27,7 +28,9 @@ pub struct Topology {
     config: ArcSwap<BackendConfig>,
     /// Replaced as a whole when certificates change.
     tls: Option<Arc<ArcSwap<ClientTls>>>,
-    scram_keys: ScramKeys,
+    logins: LoginCache,
+    /// The token of a new login that was tried and has not been taken over yet.
+    trial: Mutex<Option<Arc<Token>>>,
     /// The versions of an API that the front offers, if any.
     offered: fn(i16) -> Option<(i16, i16)>,
     brokers: ArcSwap<BTreeMap<i32, HostPort>>,
@@ -62,9 +65,10 @@ impl Topology {
         let range = |api_key| offered(api_key).map(|(min, max)| ApiVersionRange { api_key, min, max });
         let everything = (0..i16::MAX).filter_map(range).collect();
         Self {
+            logins: LoginCache::new(&config),
             config: ArcSwap::from_pointee(config),
             tls,
-            scram_keys: ScramKeys::default(),
+            trial: Mutex::default(),
             offered,
             brokers: ArcSwap::default(),
             api_versions: ArcSwap::from_pointee(ApiVersions::new(everything, Default::default())),
@@ -80,13 +84,19 @@ impl Topology {
 
     /// From now on connections to the backend are made like this. Those that exist stay as they are.
     pub fn reconfigure(&self, config: BackendConfig) {
+        let trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.logins.tokens.reconfigure(&config.security, trial);
         self.config.store(Arc::new(config));
         self.refresh.notify_one();
     }
 
     /// Whether a broker lets the front in when it comes like this.
     pub async fn try_login(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<(), ConnectError> {
-        self.connect_any(config, tls).await.map(drop)
+        let token = Tokens::new(&config.security).obtain().await.map_err(ConnectError::NoToken)?;
+        let means = Means { keys: &self.logins.scram_keys, token: token.clone() };
+        let result = self.connect_any(config, tls, &means).await.map(drop);
+        *self.trial.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        result
     }
 
     /// How connections to the backend are made now.
@@ -141,10 +151,16 @@ impl Topology {
         &self.counters
     }
 
+    /// The token by which the front logs in, for metrics: how many were obtained, how often that failed, and when the one of now is
+    /// over, in seconds since 1970.
+    pub fn tokens(&self) -> ((u64, u64), Option<u64>) {
+        (self.logins.tokens.counts(), self.logins.tokens.expires())
+    }
+
     /// [`Self::connect`] for a client: it counts, and so does what it gives for as long as that is held.
-    pub async fn connect_counted(&self, target: Target) -> Result<(Transport, OpenConnection), ConnectError> {
+    pub async fn connect_counted(&self, target: Target) -> Result<(BackendConnection, OpenConnection), ConnectError> {
         match self.connect(target).await {
-            Ok(stream) => Ok((stream, self.counters.count_opened())),
+            Ok(connection) => Ok((connection, self.counters.count_opened())),
             Err(error) => {
                 self.counters.count_failed(&error);
                 Err(error)
@@ -153,7 +169,7 @@ impl Topology {
     }
 
     /// A connection to the target that is logged in and ready for requests.
-    pub async fn connect(&self, target: Target) -> Result<Transport, ConnectError> {
+    pub async fn connect(&self, target: Target) -> Result<BackendConnection, ConnectError> {
         if self.other_cluster.load(Ordering::Relaxed) {
             return Err(ConnectError::OtherCluster);
         }
@@ -177,18 +193,61 @@ impl Topology {
         result
     }
 
-    async fn connect_to(&self, address: &HostPort) -> Result<Transport, ConnectError> {
-        let tls = self.tls.as_ref().map(|tls| tls.load_full());
-        connect(&self.config(), tls.as_deref(), &self.scram_keys, address).await
+    /// Authenticates a connection anew, on which nothing may be in flight (KIP-368); by the configuration of now.
+    pub async fn reauthenticate(&self, connection: BackendConnection) -> Result<BackendConnection, ConnectError> {
+        let config = self.config();
+        let result = match self.means(&config).await {
+            Ok(means) => {
+                let result = reauthenticate(&config, &means, connection).await;
+                self.heed_refusal(&means, &result);
+                result
+            }
+            Err(error) => Err(error),
+        };
+        self.counters.count_reauthentication(result.is_ok());
+        result
     }
 
-    async fn connect_to_any(&self) -> Result<Transport, ConnectError> {
-        let tls = self.tls.as_ref().map(|tls| tls.load_full());
-        self.connect_any(&self.config(), tls.as_deref()).await
+    async fn connect_to(&self, address: &HostPort) -> Result<BackendConnection, ConnectError> {
+        let (tls, config) = (self.tls.as_ref().map(|tls| tls.load_full()), self.config());
+        let means = self.means(&config).await?;
+        let result = connect(&config, tls.as_deref(), &means, address).await;
+        self.heed_refusal(&means, &result);
+        result
+    }
+
+    async fn connect_to_any(&self) -> Result<BackendConnection, ConnectError> {
+        let (tls, config) = (self.tls.as_ref().map(|tls| tls.load_full()), self.config());
+        let means = self.means(&config).await?;
+        let result = self.connect_any(&config, tls.as_deref(), &means).await;
+        self.heed_refusal(&means, &result);
+        result
+    }
+
+    /// What a login needs; a token is awaited for the set-up timeout at most.
+    async fn means(&self, config: &BackendConfig) -> Result<Means<'_>, ConnectError> {
+        let token = match &config.security.sasl {
+            Some(BackendLogin::OauthBearer(_)) => {
+                Some(self.logins.tokens.get(config.connection_setup_timeout).await.map_err(ConnectError::NoToken)?)
+            }
+            _ => None,
+        };
+        Ok(Means { keys: &self.logins.scram_keys, token })
+    }
+
+    fn heed_refusal<T>(&self, means: &Means<'_>, result: &Result<T, ConnectError>) {
+        if let (Err(ConnectError::LoginRefused(..)), Some(token)) = (result, &means.token) {
+            self.logins.tokens.refused(token);
+        }
     }
 
     /// The first broker that answers, starting with another one each time; the bootstrap servers where none is known.
-    async fn connect_any(&self, config: &BackendConfig, tls: Option<&ClientTls>) -> Result<Transport, ConnectError> {
+    async fn connect_any(
+        &self,
+        config: &BackendConfig,
+        tls: Option<&ClientTls>,
+        means: &Means<'_>,
+    ) -> Result<BackendConnection, ConnectError> {
         let mut addresses: Vec<HostPort> = self.brokers.load().values().cloned().collect();
         addresses
             .extend(config.bootstrap_servers.iter().filter(|b| !addresses.contains(b)).cloned().collect::<Vec<_>>());
@@ -197,8 +256,8 @@ impl Topology {
         addresses[..brokers].rotate_left(first);
         let mut last = ConnectError::UnknownNode(-1);
         for address in &addresses {
-            match connect(config, tls, &self.scram_keys, address).await {
-                Ok(stream) => return Ok(stream),
+            match connect(config, tls, means, address).await {
+                Ok(connection) => return Ok(connection),
                 Err(e @ ConnectError::LoginRefused(..)) => return Err(e),
                 Err(e) => last = e,
             }
@@ -207,8 +266,12 @@ impl Topology {
     }
 
     /// Asks the backend for its brokers and APIs at start, at each `backend.metadata.max.age.ms`, and after a failed connect;
-    /// backs off while it does not answer. Ends with `stop`.
+    /// backs off while it does not answer. Keeps a token for the front's login meanwhile, where it needs one. Ends with `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.keep_asking(&stop), self.logins.tokens.run(&stop));
+    }
+
+    async fn keep_asking(&self, stop: &CancellationToken) {
         let mut backoff = self.config.load().reconnect_backoff;
         loop {
             let config = self.config();
@@ -240,7 +303,8 @@ impl Topology {
     }
 
     async fn ask(&self) -> Result<(), ConnectError> {
-        let mut stream = self.connect_to_any().await?;
+        // It ends with the answers, long before any session does.
+        let mut stream = self.connect_to_any().await?.transport;
         let name = stream.peer_addr().map_or_else(|_| "backend".to_owned(), |a| a.to_string());
         let attempt = self.ask_on(&mut stream, &name);
         match timeout(self.config.load().connection_setup_timeout, attempt).await {

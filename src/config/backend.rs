@@ -1,6 +1,8 @@
 //! The backend: where it is and how this front logs in to it. What `backend.*` leaves open is done as a broker does it
 //! between brokers.
 
+use std::sync::Arc;
+
 use super::endpoints::{self, Endpoint, ProtocolMap};
 use super::keys;
 use super::listeners::enabled_mechanisms;
@@ -8,9 +10,12 @@ use super::login::{Logins, SCRAM_LOGIN_MODULE};
 use super::names::{HostPort, ListenerName, SecurityProtocol};
 use super::reader::{Found, Reader, host_port};
 use super::tls;
-use super::types::{BackendConfig, BackendLogin, BackendSecurity, JaasContext, LoginMechanism};
+use super::token_login::{self, Place};
+use super::types::{BackendConfig, BackendLogin, BackendSecurity, Credentials, JaasContext, LoginMechanism};
 
 const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+const NO_CLASSES: &str = "this version runs no Java classes to log in to the backend; expected no such key";
 
 /// `None` only if something was reported.
 pub(super) fn build(
@@ -21,7 +26,7 @@ pub(super) fn build(
 ) -> Option<BackendConfig> {
     refuse_unsafe(reader);
     let bootstrap_servers = read_bootstrap(reader);
-    let security = read_security(reader, logins, map, endpoints);
+    let security = read_security(reader, logins, map, endpoints, &bootstrap_servers);
     let client_id = reader.find(&keys::BACKEND_CLIENT_ID).map(|found| found.text().to_owned()).unwrap_or_default();
     let connection_setup_timeout = reader.millis(&keys::BACKEND_CONNECTION_SETUP_TIMEOUT_MS).unwrap_or_default();
     let metadata_max_age = reader.millis(&keys::BACKEND_METADATA_MAX_AGE_MS).unwrap_or_default();
@@ -42,14 +47,14 @@ pub(super) fn build(
 
 /// Client keys that change how a connection is secured: leaving them out in silence would be worse than not starting.
 fn refuse_unsafe(reader: &mut Reader<'_>) {
-    let classes = ["sasl.client.callback.handler.class", "sasl.login.callback.handler.class", "sasl.login.class"];
+    let classes = ["sasl.client.callback.handler.class", "sasl.login.class"];
     let keys: Vec<String> = reader.settings.keys().filter(|key| key.starts_with("backend.")).cloned().collect();
     for key in keys {
         let client_key = &key["backend.".len()..];
         if classes.contains(&client_key)
             && let Some(found) = reader.find_by_name(&key)
         {
-            reader.error(&found, "this version runs no Java classes to log in to the backend; expected no such key");
+            reader.error(&found, NO_CLASSES);
         }
     }
 }
@@ -121,6 +126,7 @@ fn read_security(
     logins: &mut Logins,
     map: &ProtocolMap,
     endpoints: &[Endpoint],
+    servers: &[HostPort],
 ) -> Option<BackendSecurity> {
     let (listener, inter_protocol) = inter_broker(reader, map, endpoints)?;
     let explicit = reader.find_explicit(&keys::BACKEND_SECURITY_PROTOCOL);
@@ -134,7 +140,7 @@ fn read_security(
         tls = tls::backend(reader, between_brokers);
     }
     if protocol.has_sasl() {
-        sasl = read_login(reader, logins, endpoints, &listener);
+        sasl = read_login(reader, logins, endpoints, &listener, servers);
     }
     // What is missing has been reported.
     let is_whole = tls.is_some() == protocol.has_tls() && sasl.is_some() == protocol.has_sasl();
@@ -147,6 +153,7 @@ fn read_login(
     logins: &mut Logins,
     endpoints: &[Endpoint],
     listener: &ListenerName,
+    servers: &[HostPort],
 ) -> Option<BackendLogin> {
     let explicit = reader.find_explicit(&keys::BACKEND_SASL_MECHANISM);
     let is_explicit = explicit.is_some();
@@ -163,40 +170,68 @@ fn read_login(
     }
     let Some(spoken) = LoginMechanism::from_name(&mechanism) else {
         let problem = format!(
-            "this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the backend, but the mechanism would be {}{}",
+            "this version speaks PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER to the backend, but the mechanism would be \
+             {}{}",
             found.shown(),
             if is_explicit { "" } else { "; set backend.sasl.mechanism" }
         );
         reader.error(&found, problem);
         return None;
     };
+    refuse_handler(reader, spoken);
     let own = reader.find(&keys::BACKEND_SASL_JAAS_CONFIG);
+    if spoken == LoginMechanism::OauthBearer {
+        let place = Place::of(reader, listener);
+        let entry = match place {
+            Place::Own => token_login::own_entry(reader, logins, own.as_ref()),
+            Place::BetweenBrokers(listener) => {
+                wanted(reader, |reader| logins.oauthbearer_entry(reader, listener, true))
+            }
+        };
+        let login = token_login::read(reader, place, &entry?, servers)?;
+        return Some(BackendLogin::OauthBearer(Arc::new(login)));
+    }
     let context = match &own {
         Some(found) => logins.property(reader, found)?,
-        None => {
-            let told = reader.errors.len();
-            let context = logins.server_context(reader, listener, &mechanism);
-            for error in &mut reader.errors[told..] {
-                let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
-                error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
-            }
-            context?
-        }
+        None => wanted(reader, |reader| logins.server_context(reader, listener, &mechanism))?,
     };
-    credentials(reader, own.as_ref(), listener, spoken, context)
+    match spoken {
+        LoginMechanism::Scram(scram) => {
+            credentials(reader, own.as_ref(), listener, (spoken, SCRAM_LOGIN_MODULE), context)
+                .map(|credentials| BackendLogin::Scram(scram, credentials))
+        }
+        _ => {
+            credentials(reader, own.as_ref(), listener, (spoken, PLAIN_LOGIN_MODULE), context).map(BackendLogin::Plain)
+        }
+    }
+}
+
+/// What `find` finds in a listener's settings; its errors say what it was wanted for.
+fn wanted<'a, T>(reader: &mut Reader<'a>, find: impl FnOnce(&mut Reader<'a>) -> Option<T>) -> Option<T> {
+    let told = reader.errors.len();
+    let found = find(reader);
+    for error in &mut reader.errors[told..] {
+        let key = keys::BACKEND_SASL_JAAS_CONFIG.name;
+        error.problem.push_str(&format!(" (wanted to log in to the backend; {key} would do as well)"));
+    }
+    found
+}
+
+/// The class by which Kafka's client gets its tokens: other mechanisms have none.
+fn refuse_handler(reader: &mut Reader<'_>, mechanism: LoginMechanism) {
+    let found = reader.find_explicit(&keys::BACKEND_SASL_LOGIN_CALLBACK_HANDLER_CLASS);
+    if let Some(found) = found.filter(|_| mechanism != LoginMechanism::OauthBearer) {
+        reader.error(&found, NO_CLASSES);
+    }
 }
 
 fn credentials(
     reader: &mut Reader<'_>,
     own: Option<&Found<'_>>,
     listener: &ListenerName,
-    mechanism: LoginMechanism,
+    (mechanism, class): (LoginMechanism, &str),
     context: JaasContext,
-) -> Option<BackendLogin> {
-    let class = match mechanism {
-        LoginMechanism::Plain => PLAIN_LOGIN_MODULE,
-        LoginMechanism::Scram(_) => SCRAM_LOGIN_MODULE,
-    };
+) -> Option<Credentials> {
     let mut modules = context.modules.into_iter().filter(|module| module.class == class);
     let mut is_token = false;
     let found = modules.find_map(|mut module| {
@@ -204,7 +239,7 @@ fn credentials(
         let username = module.options.remove("username")?;
         let password = module.options.remove("password")?;
         let username = String::from_utf8(username.expose().to_vec()).ok()?;
-        (!username.is_empty() && !password.is_empty()).then_some(BackendLogin { mechanism, username, password })
+        (!username.is_empty() && !password.is_empty()).then_some(Credentials { username, password })
     });
     if found.is_some() && !is_token {
         return found;

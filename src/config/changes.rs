@@ -55,7 +55,10 @@ impl Changes {
     pub fn touches_the_backend(&self) -> bool {
         let of_backend = |key: &String| key.starts_with("backend.") || *key == keys::JAAS_FILE.name;
         // Where `backend.` keys are left out, the listener between brokers has them.
-        let of_listener = |key: &String| key.ends_with(keys::SASL_JAAS_CONFIG.name) || key.contains("ssl.");
+        let of_listener = |key: &String| {
+            let parts = ["ssl.", "sasl.login.", "sasl.oauthbearer."];
+            key.ends_with(keys::SASL_JAAS_CONFIG.name) || parts.iter().any(|part| key.contains(part))
+        };
         self.keys.iter().any(|key| of_backend(key) || of_listener(key))
     }
 }

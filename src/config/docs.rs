@@ -52,6 +52,8 @@ fn section(key: &Key) -> String {
         }
         Kind::Int(min) => format!(", at least {min}"),
         Kind::Long(min) => format!(", at least {min}"),
+        Kind::Short(min, max) => format!(", {min} to {max}"),
+        Kind::Double(min, max) => format!(", {min} to {max}"),
         Kind::Choice(choices) => format!(", one of {}", choices.join(", ")),
     };
     let scope = match key.scope {

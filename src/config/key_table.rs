@@ -1,12 +1,26 @@
 //! Every key that doorkeeper honours, once. `docs/configuration.md` is generated from here.
 
 use super::keys::Default::{Derived, Fixed, Required, Unset};
-use super::keys::Kind::{Bool, Choice, Int, List, Long, Password, Text};
+use super::keys::Kind::{Bool, Choice, Double, Int, List, Long, Password, Short, Text};
 use super::keys::Scope::{Broker, Listener, ListenerOnly, Mechanism, MechanismOnly};
 use super::keys::{Default, Key, Kind, Scope};
 use crate::principal::NameSource;
 
 const PROTOCOLS: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+/// Kafka's classes that get a client its tokens: from an endpoint or a file, and unsecured ones.
+pub(super) const LOGIN_HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
+];
+const RETRIEVERS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever",
+    "org.apache.kafka.common.security.oauthbearer.FileJwtRetriever",
+];
+const CLIENT_VALIDATORS: &[&str] = &[
+    "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator",
+    "org.apache.kafka.common.security.oauthbearer.ClientJwtValidator",
+];
 const TLS_PROTOCOLS: &[&str] = &["TLSv1.3", "TLSv1.2", "TLS"];
 
 macro_rules! keys {
@@ -130,7 +144,7 @@ keys! {
         "The longest wait in milliseconds after a failed fetch.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS = "sasl.oauthbearer.jwks.endpoint.max.staleness.ms", Long(1), Fixed("86400000"), Mechanism, true,
         "Not a Kafka key. How long in milliseconds keys are used after they were last seen at the issuer; then its tokens are refused until \
-         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`.";
+         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`; where it is not set, at least twice that.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.early.refresh.ms", Long(1), Fixed("60000"), Mechanism, true,
         "Not a Kafka key. A token whose key is not known has the keys fetched at once, and is judged by the new ones. The least time in \
          milliseconds between two such fetches, whoever causes them.";
@@ -312,13 +326,17 @@ keys! {
         Derived("the protocol between brokers: that of `inter.broker.listener.name`, else `security.inter.broker.protocol`"), Broker, false,
         "How connections to the backend are secured. With SASL, `backend.sasl.mechanism` says how.";
     BACKEND_SASL_MECHANISM = "backend.sasl.mechanism", Text, Derived("`sasl.mechanism.inter.broker.protocol`"), Broker, false,
-        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512. By SCRAM the broker has to prove \
-         that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted.";
+        "The mechanism by which this front logs in to the backend: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER. By SCRAM the \
+         broker has to prove that it knows the front's credential, and 4096 to 1,000,000 iterations are accepted. For OAUTHBEARER see \
+         [tokens towards the backend](#tokens-towards-the-backend). A broker that ends sessions (`connections.max.reauth.ms`, or with the \
+         token) has each connection authenticated anew in time, whatever the mechanism.";
     BACKEND_SASL_JAAS_CONFIG = "backend.sasl.jaas.config", Password,
         Derived("the JAAS entry of the listener between brokers and its mechanism"), Broker, true,
         "A JAAS entry whose options `username` and `password` are this front's own login to the backend. Its module is \
          `org.apache.kafka.common.security.plain.PlainLoginModule`, or \
-         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms.";
+         `org.apache.kafka.common.security.scram.ScramLoginModule` for the SCRAM mechanisms. For OAUTHBEARER it is an \
+         `org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule` with Kafka's own options: `clientId`, `clientSecret`, \
+         `scope` and `extension_<name>`, or those that begin with `unsecuredLogin`.";
     SECURITY_INTER_BROKER_PROTOCOL = "security.inter.broker.protocol", Choice(PROTOCOLS), Fixed("PLAINTEXT"), Broker, false,
         "The security protocol of the backend where `backend.security.protocol` is not set, as a broker would use it.";
     INTER_BROKER_LISTENER_NAME = "inter.broker.listener.name", Text, Unset, Broker, false,
@@ -338,6 +356,62 @@ keys! {
         "The longest wait in milliseconds between two tries.";
     BACKEND_REWRITTEN_RESPONSE_MAX_BYTES = "backend.rewritten.response.max.bytes", Int(1024), Fixed("104857600"), Broker, true,
         "Not a Kafka key. The largest response in bytes that is held whole because addresses in it must be replaced.";
+}
+"Tokens towards the backend" {
+    BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL = "backend.sasl.oauthbearer.token.endpoint.url", Text, Unset, Broker, true,
+        "Where tokens for OAUTHBEARER come from. `https:` (or `http:` to a literal loopback address) is a token endpoint that is asked by the \
+         client credentials grant; `file:` with an absolute path is a file with a token, which is read again when it changes. \
+         Without it tokens are unsecured, as in Kafka, see `backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed`. Where neither this key \
+         nor `backend.sasl.jaas.config` nor the client's id or secret is set with the prefix `backend.`, each key of this section is looked \
+         up as a broker would for its own logins: `listener.name.<listener>.oauthbearer.<key>` of the listener between brokers, \
+         `listener.name.<listener>.<key>`, `<key>`.";
+    BACKEND_SASL_LOGIN_CALLBACK_HANDLER_CLASS = "backend.sasl.login.callback.handler.class", Choice(LOGIN_HANDLERS),
+        Derived("that of tokens from somewhere else if there is a token endpoint, else that of unsecured tokens"), Broker, true,
+        "Which of Kafka's two ways to tokens is meant. The class itself is not run. Only for OAUTHBEARER.";
+    BACKEND_SASL_OAUTHBEARER_CLIENT_ID = "backend.sasl.oauthbearer.client.credentials.client.id", Text,
+        Derived("option `clientId` of the JAAS entry"), Broker, true,
+        "The id by which the token endpoint knows this front.";
+    BACKEND_SASL_OAUTHBEARER_CLIENT_SECRET = "backend.sasl.oauthbearer.client.credentials.client.secret", Password,
+        Derived("option `clientSecret` of the JAAS entry"), Broker, true,
+        "The secret that belongs to it; both go to the token endpoint by HTTP Basic authentication.";
+    BACKEND_SASL_OAUTHBEARER_SCOPE = "backend.sasl.oauthbearer.scope", Text, Derived("option `scope` of the JAAS entry, if it has one"),
+        Broker, true, "The scope that the token endpoint is asked for.";
+    BACKEND_SASL_OAUTHBEARER_HEADER_URLENCODE = "backend.sasl.oauthbearer.header.urlencode", Bool, Fixed("false"), Broker, true,
+        "Whether id and secret are form-encoded before they go into the Basic header, as RFC 6749 wants it and not all endpoints do.";
+    BACKEND_SASL_OAUTHBEARER_GRANT_TYPE = "backend.sasl.oauthbearer.grant.type", Choice(&["client_credentials"]),
+        Fixed("client_credentials"), Broker, true, "How the token endpoint is asked.";
+    BACKEND_SASL_OAUTHBEARER_JWT_RETRIEVER_CLASS = "backend.sasl.oauthbearer.jwt.retriever.class", Choice(RETRIEVERS),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever"), Broker, true,
+        "The default takes tokens as the URL says. The class itself is not run; no other is accepted.";
+    BACKEND_SASL_OAUTHBEARER_JWT_VALIDATOR_CLASS = "backend.sasl.oauthbearer.jwt.validator.class", Choice(CLIENT_VALIDATORS),
+        Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator"), Broker, true,
+        "The class itself is not run; no other is accepted. What is looked at in a token is when it ends.";
+    BACKEND_SASL_OAUTHBEARER_INSECURE_UNSECURED_TOKENS_ALLOWED = "backend.sasl.oauthbearer.insecure.unsecured.tokens.allowed", Bool, Fixed("false"), Broker,
+        true,
+        "Not a Kafka key. Lets this front log in by unsecured tokens (nobody has signed them) to a backend whose bootstrap servers are not all \
+         loopback addresses. A backend that takes them lets everybody in under any name.";
+    BACKEND_SASL_OAUTHBEARER_TOKEN_ENDPOINT_INSECURE_HTTP_ALLOWED = "backend.sasl.oauthbearer.token.endpoint.insecure.http.allowed", Bool, Fixed("false"),
+        Broker, true,
+        "Not a Kafka key. Lets an `http:` token endpoint be on another machine: whoever is in between reads the client's secret.";
+    BACKEND_SASL_LOGIN_CONNECT_TIMEOUT_MS = "backend.sasl.login.connect.timeout.ms", Int(1), Fixed("10000"), Broker, true,
+        "How long in milliseconds a connection to the token endpoint may take. Kafka's default is no limit.";
+    BACKEND_SASL_LOGIN_READ_TIMEOUT_MS = "backend.sasl.login.read.timeout.ms", Int(1), Fixed("10000"), Broker, true,
+        "How long in milliseconds the token endpoint's answer may take. Kafka's default is no limit.";
+    BACKEND_SASL_LOGIN_RETRY_BACKOFF_MS = "backend.sasl.login.retry.backoff.ms", Long(0), Fixed("100"), Broker, true,
+        "How long in milliseconds after a failed attempt at the token endpoint the next one waits. It doubles with each attempt. What an \
+         endpoint refuses for good (such as a wrong secret) is not tried again at once.";
+    BACKEND_SASL_LOGIN_RETRY_BACKOFF_MAX_MS = "backend.sasl.login.retry.backoff.max.ms", Long(0), Fixed("10000"), Broker, true,
+        "How long in milliseconds attempts go on. After that a new round begins 10 seconds later, or 1 second later while a client waits. \
+         Not less than `backend.sasl.login.retry.backoff.ms`.";
+    BACKEND_SASL_LOGIN_REFRESH_WINDOW_FACTOR = "backend.sasl.login.refresh.window.factor", Double("0.5", "1.0"), Fixed("0.8"), Broker, true,
+        "After which part of its lifetime a token is replaced. The old one serves until the new one is there.";
+    BACKEND_SASL_LOGIN_REFRESH_WINDOW_JITTER = "backend.sasl.login.refresh.window.jitter", Double("0.0", "0.25"), Fixed("0.05"), Broker, true,
+        "Up to which further part of its lifetime that is put off, at random.";
+    BACKEND_SASL_LOGIN_REFRESH_MIN_PERIOD_SECONDS = "backend.sasl.login.refresh.min.period.seconds", Short(0, 900), Fixed("60"), Broker, true,
+        "How long in seconds a token is kept at least, if it lives long enough for this and the buffer together.";
+    BACKEND_SASL_LOGIN_REFRESH_BUFFER_SECONDS = "backend.sasl.login.refresh.buffer.seconds", Short(0, 3600), Fixed("300"), Broker, true,
+        "How long in seconds before its end a token is replaced at the latest, if it lives long enough for this and the shortest period \
+         together.";
 }
 "TLS towards the backend" {
     BACKEND_SSL_TRUSTSTORE_LOCATION = "backend.ssl.truststore.location", Text, Unset, Broker, true,

@@ -10,6 +10,10 @@ pub enum Kind {
     Int(i32),
     /// A 64-bit integer of at least this.
     Long(i64),
+    /// A 16-bit integer of at least the first and at most the second.
+    Short(i16, i16),
+    /// A number with a fraction, from the first to the second.
+    Double(&'static str, &'static str),
     /// `true` or `false`, in any case.
     Bool,
     /// Any text.
@@ -28,6 +32,8 @@ impl Kind {
         match self {
             Self::Int(_) => "int",
             Self::Long(_) => "long",
+            Self::Short(..) => "short",
+            Self::Double(..) => "double",
             Self::Bool => "boolean",
             Self::Text | Self::Choice(_) => "string",
             Self::List => "list",

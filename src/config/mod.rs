@@ -33,7 +33,10 @@ mod scram;
 mod source;
 mod tls;
 mod tls_types;
+mod token_login;
+mod token_types;
 mod types;
+mod unsecured_token;
 mod unused;
 
 use std::fs;
@@ -53,9 +56,11 @@ use reader::Reader;
 pub use tls_types::{
     BackendTlsConfig, ClientAuth, KeystoreConfig, ListenerTlsConfig, Located, StoreType, TlsVersions, TruststoreConfig,
 };
+pub use token_types::{ClaimValue, TokenEndpoint, TokenLogin, TokenRefresh, TokenSource, UnsecuredToken};
 pub use types::{
-    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, JaasContext, JaasModule, ListenerConfig,
-    LoginConfig, LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
+    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, Credentials, JaasContext, JaasModule,
+    ListenerConfig, LoginConfig, LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig,
+    SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.
@@ -121,7 +126,11 @@ fn build(reader: &mut Reader<'_>, logins: &mut Logins) -> Option<ServerConfig> {
     let endpoints = endpoints::read_endpoints(reader, &map);
     let backend = backend::build(reader, logins, &map, &endpoints);
     let backend_has_tls = backend.as_ref().is_some_and(|backend| backend.security.tls.is_some());
-    unused::warn(reader, &endpoints, backend_has_tls);
+    let token_keys_of = backend.as_ref().and_then(|backend| match &backend.security.sasl {
+        Some(BackendLogin::OauthBearer(login)) => login.between_brokers.as_ref(),
+        _ => None,
+    });
+    unused::warn(reader, &endpoints, backend_has_tls, token_keys_of);
     let listeners = listeners::build(reader, logins, endpoints);
     let limits = limits::connection_limits(reader);
     let socket = limits::socket_options(reader);

@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
         let (min, max, kind) = match key.kind {
             Kind::Int(min) => (i64::from(min), i64::from(i32::MAX), "INT"),
             Kind::Long(min) => (min, i64::MAX, "LONG"),
+            Kind::Short(min, max) => (i64::from(min), i64::from(max), "SHORT"),
             _ => (i64::MIN, i64::MAX, "LONG"),
         };
         let default = match key.default {
@@ -105,6 +106,20 @@ impl<'a> Reader<'a> {
         };
         self.error(&found, format!("Invalid value {} for configuration {}: {problem}", found.shown(), found.key));
         default
+    }
+
+    /// The number with a fraction, checked; `None` if it was reported.
+    pub fn fraction(&mut self, key: &Key, found: &Found<'_>) -> Option<f64> {
+        let Kind::Double(min, max) = key.kind else { return None };
+        let bound = |text: &str| text.parse::<f64>().unwrap_or_default();
+        let problem = match found.text().parse::<f64>() {
+            Ok(value) if value.is_finite() && value < bound(min) => format!("Value must be at least {min}"),
+            Ok(value) if value.is_finite() && value > bound(max) => format!("Value must be at most {max}"),
+            Ok(value) if value.is_finite() => return Some(value),
+            _ => "Not a number of type DOUBLE".to_owned(),
+        };
+        self.error(found, format!("Invalid value {} for configuration {}: {problem}", found.shown(), found.key));
+        None
     }
 
     /// A key without prefix as an unsigned 32-bit number; its row's minimum is not negative.

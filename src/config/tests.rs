@@ -133,4 +133,5 @@ mod node_hosts;
 mod oauthbearer;
 mod scram;
 mod tls;
+mod token_login;
 mod unused;

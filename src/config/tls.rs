@@ -389,7 +389,7 @@ fn read_path(reader: &mut Reader<'_>, found: &Found<'_>) -> Option<Located<PathB
     Some(located(found, found.text().into()))
 }
 
-fn located<T>(found: &Found<'_>, value: T) -> Located<T> {
+pub(super) fn located<T>(found: &Found<'_>, value: T) -> Located<T> {
     let (key, origin) = (found.key.clone(), found.setting.origin.clone());
     Located { value, key, origin, hidden: found.setting.substituted }
 }

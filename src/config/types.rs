@@ -12,6 +12,7 @@ use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
 use super::oauthbearer::OauthbearerConfig;
 use super::tls_types::{BackendTlsConfig, ListenerTlsConfig};
+use super::token_types::TokenLogin;
 use crate::principal::KafkaPrincipal;
 use crate::scram::ScramMechanism;
 use crate::secret::Secret;
@@ -237,9 +238,29 @@ pub struct BackendSecurity {
 
 /// This front's own login to the backend.
 #[derive(Clone, Debug)]
-pub struct BackendLogin {
+pub enum BackendLogin {
+    /// PLAIN: the password itself is sent.
+    Plain(Credentials),
+    /// SCRAM: both sides prove that they know it.
+    Scram(ScramMechanism, Credentials),
+    /// OAUTHBEARER: whoever issues tokens has checked who this front is.
+    OauthBearer(Arc<TokenLogin>),
+}
+
+impl BackendLogin {
     /// How.
-    pub mechanism: LoginMechanism,
+    pub fn mechanism(&self) -> LoginMechanism {
+        match self {
+            Self::Plain(_) => LoginMechanism::Plain,
+            Self::Scram(mechanism, _) => LoginMechanism::Scram(*mechanism),
+            Self::OauthBearer(_) => LoginMechanism::OauthBearer,
+        }
+    }
+}
+
+/// A user's name and password.
+#[derive(Clone, Debug)]
+pub struct Credentials {
     /// As whom.
     pub username: String,
     /// Whose password.
@@ -249,16 +270,20 @@ pub struct BackendLogin {
 /// A mechanism by which this front can log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginMechanism {
-    /// PLAIN: the password itself is sent.
+    /// PLAIN.
     Plain,
-    /// SCRAM: both sides prove that they know it.
+    /// SCRAM-SHA-256 or SCRAM-SHA-512.
     Scram(ScramMechanism),
+    /// OAUTHBEARER.
+    OauthBearer,
 }
 
 impl LoginMechanism {
     /// The mechanism of this name, exactly as spelled.
     pub fn from_name(name: &str) -> Option<Self> {
-        if name == Self::Plain.as_str() { Some(Self::Plain) } else { ScramMechanism::from_name(name).map(Self::Scram) }
+        let others = [Self::Plain, Self::OauthBearer];
+        let other = others.into_iter().find(|mechanism| mechanism.as_str() == name);
+        other.or_else(|| ScramMechanism::from_name(name).map(Self::Scram))
     }
 
     /// The name that IANA and Kafka know it by.
@@ -266,6 +291,7 @@ impl LoginMechanism {
         match self {
             Self::Plain => "PLAIN",
             Self::Scram(mechanism) => mechanism.as_str(),
+            Self::OauthBearer => "OAUTHBEARER",
         }
     }
 }

@@ -5,6 +5,7 @@ use super::keys::{self, Key, Scope};
 use super::names::ListenerName;
 use super::oauthbearer::ISSUER_PREFIX;
 use super::reader::Reader;
+use super::token_login;
 
 /// Kafka broker keys whose silence could be mistaken for safety, and what to say. A name that ends with a dot is a prefix.
 const SECURITY: &[(&str, &str)] = &[
@@ -63,10 +64,20 @@ pub(super) fn shown_key(key: &str) -> &str {
 }
 
 /// Warns of each explicit key without effect; never shows a value.
-pub(super) fn warn(reader: &mut Reader<'_>, endpoints: &[Endpoint], backend_has_tls: bool) {
+///
+/// `token_keys_of` is the listener between brokers where this front logs in to the backend by tokens as a broker would there.
+pub(super) fn warn(
+    reader: &mut Reader<'_>,
+    endpoints: &[Endpoint],
+    backend_has_tls: bool,
+    token_keys_of: Option<&ListenerName>,
+) {
     let explicit = reader.settings.iter().filter(|(_, setting)| setting.explicit);
     let mut warnings = Vec::new();
     for (key, setting) in explicit {
+        if token_keys_of.is_some_and(|listener| token_login::is_read_between_brokers(listener, key)) {
+            continue;
+        }
         if let Some(why) = why_unused(reader, endpoints, backend_has_tls, key) {
             warnings.push(format!("{} ({}): {why}", shown_key(key), setting.origin));
         }

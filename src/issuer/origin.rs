@@ -36,7 +36,7 @@ pub enum KeyFault {
     /// A key set in which no key can be used.
     #[error("none of its {0} keys can be used to verify tokens")]
     NoUsableKey(usize),
-    /// Our own settings of TLS cannot be used any more, and never could since the start.
+    /// Our own settings of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The URL.

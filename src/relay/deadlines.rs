@@ -56,6 +56,9 @@ impl Deadlines {
     /// When to look next.
     pub(super) fn next_look(&self, relay: &Relay, now: Instant) -> Instant {
         let idle = self.idle_at(relay).map_or(now + NEVER, |at| if at > now { at } else { now + LOOK_AGAIN });
-        [self.drained, relay.session_end.next_look(now)].into_iter().flatten().fold(idle, Instant::min)
+        [self.drained, relay.session_end.next_look(now), relay.backend.next_look(now)]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
     }
 }

@@ -6,6 +6,7 @@
 
 mod answering;
 pub mod api_table;
+mod backend_side;
 mod buffer;
 mod close_reason;
 mod deadlines;
@@ -19,22 +20,23 @@ mod session_end;
 mod traffic;
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Administration;
-use crate::backend::{ConnectError, OpenConnection, Topology};
+use crate::backend::Topology;
 use crate::listener::{Addresses, Target};
 use crate::principal::KafkaPrincipal;
 use crate::session::Session;
 use crate::transport::Transport;
 
 use answering::Answering;
+use backend_side::Backend;
 pub use close_reason::CloseReason;
 use deadlines::Deadlines;
 pub use docs::documentation;
@@ -132,7 +134,7 @@ impl Relay {
     ) -> Box<Self> {
         let mut relay = Box::new(Self {
             client,
-            backend: Backend::NotYet(target, topology.clone()),
+            backend: Backend::new(target),
             requests: Requests::new(already_read, session.mechanism().is_some()),
             responses: Responses::new(),
             in_flight: InFlight::default(),
@@ -167,7 +169,7 @@ impl Relay {
                 // Before bytes are moved: a request that comes with the session's end comes after it.
                 let mut look = timer.as_mut().poll(cx).is_ready();
                 if look {
-                    relay.session_end.tick(Instant::now());
+                    relay.tick(Instant::now());
                 }
                 if !relay.draining && drained.as_mut().poll(cx).is_ready() {
                     relay.draining = true;
@@ -184,10 +186,11 @@ impl Relay {
                     deadlines.active(Instant::now());
                 }
                 look |= relay.requests.eof && !was_half_closed;
+                look |= relay.backend.take_news();
                 // The timer is not moved at each byte; when it fires, the time of the last byte decides.
                 while look {
                     let now = Instant::now();
-                    relay.session_end.tick(now);
+                    relay.tick(now);
                     if let Some(reason) = deadlines.over(relay, now) {
                         return Poll::Ready(Stop::Close(reason));
                     }
@@ -202,6 +205,12 @@ impl Relay {
             Stop::Close(reason) => Ended::Closed(self.into_relayed(reason)),
             Stop::Pause => Ended::Paused(Paused(self)),
         }
+    }
+
+    /// It is `now`: what comes by itself has come or not.
+    fn tick(&mut self, now: Instant) {
+        self.session_end.tick(now);
+        self.backend.tick(now);
     }
 
     fn into_relayed(self, reason: CloseReason) -> Relayed {
@@ -265,45 +274,6 @@ impl Relay {
             None if self.requests.eof => Some(Stop::Close(CloseReason::ClientClosed)),
             None if self.draining && !self.requests.is_inside_a_request() => Some(Stop::Close(CloseReason::Shutdown)),
             None => None,
-        }
-    }
-}
-
-type Opening = Pin<Box<dyn Future<Output = Result<(Transport, OpenConnection), ConnectError>> + Send>>;
-
-/// The backend side: opened by the first request that needs it, so that a storm of logins is none for the backend.
-enum Backend {
-    NotYet(Target, Arc<Topology>),
-    Opening(Opening),
-    Open(Transport, #[expect(dead_code, reason = "counts the connection until it is dropped")] OpenConnection),
-}
-
-impl Backend {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Transport, ConnectError>> {
-        loop {
-            match self {
-                Self::NotYet(target, topology) => {
-                    let (target, topology) = (*target, topology.clone());
-                    *self = Self::Opening(Box::pin(async move { topology.connect_counted(target).await }));
-                }
-                Self::Opening(opening) => {
-                    let (transport, counted) = ready!(opening.as_mut().poll(cx))?;
-                    tracing::debug!(broker = ?transport.peer_addr(), "backend connection opened");
-                    *self = Self::Open(transport, counted);
-                }
-                Self::Open(..) => break,
-            }
-        }
-        match self {
-            Self::Open(transport, _) => Poll::Ready(Ok(transport)),
-            _ => Poll::Pending,
-        }
-    }
-
-    fn opened(&mut self) -> Option<&mut Transport> {
-        match self {
-            Self::Open(transport, _) => Some(transport),
-            _ => None,
         }
     }
 }

@@ -129,7 +129,7 @@ impl Relay {
 
     /// Sends what is cleared, opening the backend connection if this is the first.
     fn send_requests(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, CloseReason> {
-        let backend = match self.backend.poll_open(cx) {
+        let backend = match self.backend.poll_open(cx, &self.topology) {
             Poll::Ready(Ok(backend)) => backend,
             Poll::Ready(Err(e)) => return Err(CloseReason::BackendUnavailable(e)),
             Poll::Pending => return Ok(Poll::Pending),
@@ -272,6 +272,8 @@ impl Relay {
                 continue;
             }
             if self.session_end.is_over() {
+                let late = self.session_end.over_for(Instant::now());
+                tracing::debug!(api = row.name, ?late, "a request after the session's end");
                 return Err(CloseReason::SessionExpired);
             }
             let whole = unread.len() >= LENGTH_PREFIX + size as usize;
@@ -360,6 +362,13 @@ impl Relay {
             } else {
                 true
             };
+            if self.backend.is_due() {
+                // Nothing may be in flight while the backend connection is authenticated anew.
+                if matches!(found, Next::Found) || !self.in_flight.is_empty() {
+                    return Ok(if matches!(found, Next::Found) { found } else { Next::Hold });
+                }
+                self.backend.renew(&self.topology);
+            }
             if answer_expected {
                 self.in_flight.push(Forwarded { correlation_id, row, version });
             }

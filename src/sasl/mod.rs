@@ -4,6 +4,7 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
+mod as_if_read;
 pub mod gate;
 pub mod guesses;
 mod mechanism;

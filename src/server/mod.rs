@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::Administration;
-use crate::backend::Topology;
+use crate::backend::{TokenSetupError, Topology};
 use crate::config::{ConfigErrors, Loaded, ServerConfig};
 use crate::issuer::FETCH_WAIT;
 use crate::listener::{BindError, ConnectionLimiter};
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The TLS material of a listener or of the backend cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The token endpoint for the login to the backend cannot be asked.
+    #[error(transparent)]
+    Tokens(#[from] TokenSetupError),
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),

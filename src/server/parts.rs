@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::StartError;
 use super::watch::{Watch, Watched};
 use crate::admin::Administration;
+use crate::backend::check_tokens;
 use crate::config::{ListenerConfig, ServerConfig};
 use crate::relay::RelayRules;
 use crate::sasl::{FailureDelays, GateRules, Registry, Shared};
-use crate::tls::{ClientTls, ServerTls, TlsError};
+use crate::tls::{ClientTls, ServerTls};
 
 /// The parts of all listeners.
 pub(super) struct Parts {
@@ -69,8 +70,10 @@ struct AllTls {
 /// Reads files and opens key stores, which are made to be slow to open: not on this thread.
 async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
     let listeners: Vec<_> = config.listeners.iter().map(|listener| listener.tls.clone()).collect();
-    let backend = config.backend.security.tls.clone();
+    let security = config.backend.security.clone();
     let load = move || {
+        check_tokens(&security)?;
+        let backend = security.tls;
         let mut all = AllTls { listeners: Vec::new(), backend: None, watched: Vec::new() };
         for settings in listeners {
             let loaded = settings.map(|settings| Watched::listener(&settings)).transpose()?.unzip();
@@ -80,7 +83,7 @@ async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
         let loaded = backend.map(|settings| Watched::backend(&settings)).transpose()?.unzip();
         all.watched.extend(loaded.0);
         all.backend = loaded.1;
-        Ok::<_, TlsError>(all)
+        Ok::<_, StartError>(all)
     };
     Ok(tokio::task::spawn_blocking(load).await.map_err(io::Error::other)??)
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 
 use super::failure::Failure;
 use super::kafka_error;
-use crate::backend::{self, ConnectError};
+use crate::backend::{self, ConnectError, LoginCache};
 use crate::config::ClientConfig;
 use crate::tls::{ClientTls, HandshakeError};
 use crate::transport::Transport;
@@ -62,6 +62,7 @@ impl Client {
             })?),
             None => None,
         };
+        let logins = LoginCache::new(connection);
         let begin = Instant::now();
         let end = begin + config.default_api_timeout;
         let mut backoff = FIRST_BACKOFF;
@@ -70,8 +71,8 @@ impl Client {
             let mut last = String::new();
             for address in &connection.bootstrap_servers {
                 let name = format!("{}:{}", address.host, address.port);
-                match backend::connect_once(connection, tls.as_ref(), address).await {
-                    Ok(stream) => match Self::greet(stream, name, config).await {
+                match backend::connect_once(connection, tls.as_ref(), &logins, address).await {
+                    Ok(connection) => match Self::greet(connection.transport, name, config).await {
                         Ok(client) => return Ok(client),
                         Err(Lost::Ends(failure)) => return Err(failure),
                         Err(Lost::Closed(problem)) => last = problem,

@@ -94,7 +94,7 @@ fn warn_of_unknown(reader: &mut Reader<'_>, entry: &Entry) {
 }
 
 /// The `ssl.*` options, by which an issuer's `https` endpoint is believed; `None` only if something was reported.
-pub(super) fn tls(reader: &mut Reader<'_>, entry: &Entry) -> Option<BackendTlsConfig> {
+pub(in crate::config) fn tls(reader: &mut Reader<'_>, entry: &Entry) -> Option<BackendTlsConfig> {
     let mut settings: Settings = KEYS
         .iter()
         .filter(|key| !key.is_pattern())

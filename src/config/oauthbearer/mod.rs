@@ -8,6 +8,7 @@
 mod entry;
 mod issuers;
 
+pub(super) use entry::tls as entry_tls;
 pub(super) use issuers::PREFIX as ISSUER_PREFIX;
 
 use super::endpoints::Endpoint;
@@ -236,7 +237,7 @@ fn may_be_unsecured(reader: &mut Reader<'_>, endpoint: &Endpoint, behind_proxy: 
 }
 
 /// Whether only this machine reaches what is bound there.
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     // RFC 6761 §6.3
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())

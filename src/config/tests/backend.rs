@@ -4,10 +4,19 @@ const MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 
 fn security(text: &str) -> String {
     let BackendSecurity { tls, sasl } = good(text).config.backend.security;
-    let login = sasl.map_or("no login".into(), |BackendLogin { mechanism, username, password }| {
-        let by = if mechanism == LoginMechanism::Plain { "" } else { &format!("{} ", mechanism.as_str()) };
-        format!("{by}{username}/{}", String::from_utf8_lossy(password.expose()))
-    });
+    let shown = |login: BackendLogin| {
+        let by = login.mechanism().as_str();
+        match login {
+            BackendLogin::Plain(Credentials { username, password }) => {
+                format!("{username}/{}", String::from_utf8_lossy(password.expose()))
+            }
+            BackendLogin::Scram(_, Credentials { username, password }) => {
+                format!("{by} {username}/{}", String::from_utf8_lossy(password.expose()))
+            }
+            BackendLogin::OauthBearer(_) => by.to_owned(),
+        }
+    };
+    let login = sasl.map_or("no login".into(), shown);
     format!("{}{login}", if tls.is_some() { "tls, " } else { "" })
 }
 
@@ -66,18 +75,18 @@ fn what_cannot_be_honoured_is_refused() {
         ),
         (
             "backend.security.protocol=SASL_PLAINTEXT",
-            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
-             backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
+            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and \
+             OAUTHBEARER to the backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
         ),
         (
             "backend.security.protocol=SASL_PLAINTEXT\nbackend.sasl.mechanism=scram-sha-256",
-            "backend.sasl.mechanism (server.properties:2): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
-             backend, but the mechanism would be scram-sha-256",
+            "backend.sasl.mechanism (server.properties:2): this version speaks PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and \
+             OAUTHBEARER to the backend, but the mechanism would be scram-sha-256",
         ),
         (
             "backend.security.protocol=SASL_SSL",
-            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 to the \
-             backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
+            "sasl.mechanism.inter.broker.protocol (default): this version speaks PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and \
+             OAUTHBEARER to the backend, but the mechanism would be GSSAPI; set backend.sasl.mechanism",
         ),
         (
             "backend.sasl.login.class=a.B",

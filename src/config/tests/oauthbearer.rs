@@ -227,7 +227,7 @@ fn what_is_not_understood_is_refused_by_its_key() {
         ("sasl.oauthbearer.allow.unverified.issuer=true".into(), "always verified"),
         ("sasl.oauthbearer.clock.skew.seconds=-1".into(), "Value must be at least 0"),
         ("sasl.oauthbearer.jwks.endpoint.refresh.ms=0".into(), "Value must be at least 1"),
-        ("sasl.oauthbearer.jwks.endpoint.refresh.ms=90000000".into(), "expected at least the value of"),
+        ("sasl.oauthbearer.jwks.endpoint.max.staleness.ms=3599999".into(), "expected at least the value of"),
         ("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms=20000".into(), "expected at least the value of"),
         ("sasl.oauthbearer.principal.template=everyone".into(), "it names no claim"),
         ("sasl.oauthbearer.jwks.endpoint.insecure.http.allowed=maybe".into(), "either true or false"),
@@ -240,6 +240,9 @@ fn what_is_not_understood_is_refused_by_its_key() {
             "{key}: {told:?}"
         );
     }
+    // A broker's file that has them fetched rarely starts.
+    let rarely = issuers(&format!("{base}sasl.oauthbearer.jwks.endpoint.refresh.ms=90000000\n"));
+    assert_eq!(rarely[0].keys.max_staleness.as_millis(), 180_000_000);
     // Kafka 4.3 and 4.4 name them.
     for class in ["DefaultJwtValidator", "BrokerJwtValidator"] {
         let class =
@@ -305,7 +308,7 @@ fn options_of_the_validator_for_development() {
         ("unsecuredValidatorAllowableClockSkewMs=\"-1\"", "must not be negative"),
         ("unsecuredValidatorAllowableClockSkewMs=\"1.5\"", "expected a number"),
         ("unsecuredValidatorAllowableClockSkewMs=\"2147483648\"", "expected a number"),
-        ("unsecuredValidatorRequiredScope=\"a \\\"b\\\"\"", "expected scopes"),
+        ("unsecuredValidatorRequiredScope='a \"b\"'", "expected scopes"),
     ] {
         let told = errors(&format!("{}{}", listener("127.0.0.1"), entry(options)));
         assert!(told.len() == 1 && told[0].contains(problem), "{options}: {told:?}");

@@ -116,6 +116,12 @@ families! {
         "Connections to the backend that were opened and logged in for clients.";
     BACKEND_CONNECTIONS_FAILED = "doorkeeper_backend_connections_failed_total", Counter, ["reason"],
         "Connections to the backend that a client needed and that could not be had.";
+    BACKEND_REAUTHENTICATIONS = "doorkeeper_backend_reauthentications_total", Counter, ["outcome"],
+        "Times that a connection to the backend was authenticated anew because the broker ends its session; one that failed closes the client's connection too.";
+    BACKEND_TOKENS = "doorkeeper_backend_tokens_total", Counter, ["outcome"],
+        "Attempts to get a token for the login to the backend (OAUTHBEARER), the repetitions of one round taken together.";
+    BACKEND_TOKEN_EXPIRY = "doorkeeper_backend_token_expiry_timestamp_seconds", Gauge, [],
+        "When the token for the login to the backend is over, in seconds since 1970; 0 while there has been none.";
     STORE_RECORDS = "doorkeeper_store_records", Gauge, [],
         "Credentials in the store, one for each user and mechanism; absent without store.dir, as the next three are.";
     STORE_REVISION = "doorkeeper_store_revision", Gauge, [],

@@ -115,6 +115,15 @@ impl Metrics {
         page.single(&BACKEND_CONNECTIONS_OPENED, counters.opened());
         let mut samples = page.family(&BACKEND_CONNECTIONS_FAILED);
         counters.failed().for_each(|(reason, count)| samples.put(&[reason], count));
+        let (tokens, expiry) = topology.tokens();
+        for (family, (succeeded, failed)) in
+            [(&BACKEND_REAUTHENTICATIONS, counters.reauthentications()), (&BACKEND_TOKENS, tokens)]
+        {
+            let mut samples = page.family(family);
+            samples.put(&["success"], succeeded);
+            samples.put(&["failure"], failed);
+        }
+        page.single(&BACKEND_TOKEN_EXPIRY, expiry.unwrap_or_default());
     }
 
     fn store_figures(&self, page: &mut Page) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::config::{IssuerKeys, OauthbearerConfig, TokenIssuer};
-use crate::issuer::{FETCH_WAIT, IssuerTls, KeyLocation, KeySource, KeySourceConfig, KeySources};
+use crate::config::{OauthbearerConfig, TokenIssuer};
+use crate::issuer::{FETCH_WAIT, KeySource, KeySourceConfig, KeySources};
 use crate::jwt::unsecured::{Unsecured, UnsecuredRules};
 use crate::jwt::{Accepted, ClaimRules, Claims, KeySet, TokenFault, Unverified};
 use crate::sasl::mechanism::MechanismError;
@@ -103,27 +103,9 @@ impl Parsed<'_, '_> {
 
 impl Issuer {
     fn new(config: &TokenIssuer, sources: &KeySources) -> Result<Self, MechanismError> {
-        let IssuerKeys {
-            url,
-            allow_http,
-            tls,
-            refresh,
-            retry_backoff,
-            retry_backoff_max,
-            max_staleness,
-            early_interval,
-        } = &config.keys;
+        let url = &config.keys.url;
         let fault = |problem: String| MechanismError(format!("{} ({}): {problem}", url.key, url.origin));
-        let location = KeyLocation::parse(&url.value, *allow_http).map_err(|error| fault(error.to_string()))?;
-        let source = KeySourceConfig {
-            location,
-            tls: IssuerTls::new(tls.clone()),
-            refresh: *refresh,
-            retry_backoff: *retry_backoff,
-            retry_backoff_max: *retry_backoff_max,
-            max_staleness: *max_staleness,
-            early_interval: *early_interval,
-        };
+        let source = KeySourceConfig::of(&config.keys).map_err(|error| fault(error.to_string()))?;
         let source = sources.source(&source).map_err(|error| fault(error.to_string()))?;
         Ok(Self { rules: config.rules.clone(), source })
     }

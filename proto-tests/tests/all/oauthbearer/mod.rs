@@ -3,6 +3,7 @@
 
 mod clients;
 mod exchange;
+mod explain;
 mod harness;
 mod mechanisms;
 mod moving;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         clients::trials(),
         tokens::trials(),
         exchange::trials(),
+        explain::trials(),
         rotation::trials(),
         outages::trials(),
         sessions::trials(),

@@ -10,13 +10,17 @@ use proto_tests::oauthbearer;
 use proto_tests::scram::{self, Hash};
 use proto_tests::wire::requests::metadata;
 use proto_tests::wire::{Conn, End};
-use proto_tests::{Result, bearer, check, check_eq};
+use proto_tests::{Result, bearer, check, check_eq, process, programs, progress};
 use serde_json::json;
 
 use crate::free;
 
 pub fn trials() -> Vec<Trial> {
-    vec![free("oauthbearer::moving::new_on_old_off", moving), free("oauthbearer::moving::all_at_once", all_at_once)]
+    vec![
+        free("oauthbearer::moving::new_on_old_off", moving),
+        free("oauthbearer::moving::a_real_client", real_client),
+        free("oauthbearer::moving::all_at_once", all_at_once),
+    ]
 }
 
 fn served(conn: &mut Conn, who: &str) -> Result<()> {
@@ -61,6 +65,57 @@ fn moving() -> Result<()> {
     check_eq!(reply.error_code, 0, "a login that was under way");
     served(&mut undecided, "who was logging in")?;
     check_eq!(old.outcome(Duration::from_millis(300)).end, End::Open, "the old connection");
+    Ok(())
+}
+
+/// Runs the client in pure Python.
+fn python(words: &[&str]) -> Result<String> {
+    let client = programs::prepare("pure")?;
+    let mut command_words = client.split_whitespace();
+    let mut command = process::command(command_words.next().ok_or("no command")?);
+    command.args(command_words).args(words);
+    process::run("kafka-python", command, "", Duration::from_secs(120))?.ok()
+}
+
+/// A client of a program's own stays connected by its password through both reloads, and loses no record; the same program moves to
+/// tokens meanwhile.
+fn real_client() -> Result<()> {
+    let broker = bearer::shared()?;
+    let topic = "moving";
+    broker.create_topic(topic)?;
+    let mut spec = Spec::new(&broker.plaintext.to_string())?;
+    let front = spec.set("sasl.enabled.mechanisms", "PLAIN").start()?;
+    let at = front.sasl().to_string();
+    // Each of the two ways to log in, and how that must end.
+    let logins = |name: &str, password: bool, token: bool| -> Result<()> {
+        let line = |key: &str, mechanism: &str, secret: &str| {
+            format!("{name}-{key}\tSASL_PLAINTEXT\t{at}\t{mechanism}\talice\t{secret}\t{topic}\n")
+        };
+        let lines = line("password", "PLAIN", "alice-secret") + &line("token", "OAUTHBEARER", "unsecured");
+        let lines = programs::file(&format!("moving-{name}.logins"), &lines)?;
+        let said = python(&["logins", lines.to_str().unwrap_or_default()])?;
+        for (key, good) in [("password", password), ("token", token)] {
+            let line = said.lines().find(|line| line.starts_with(&format!("{name}-{key} "))).unwrap_or_default();
+            check_eq!(line.ends_with(" ok"), good, "{name}: {line}");
+        }
+        Ok(())
+    };
+    let stays = {
+        let at = at.clone();
+        std::thread::spawn(move || python(&["stay", "60", &at, "alice", "alice-secret", topic]))
+    };
+    logins("before", true, false)?;
+    spec.set("listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config", JAAS);
+    front.reload(spec.set("sasl.enabled.mechanisms", "PLAIN,OAUTHBEARER"))?;
+    logins("both", true, true)?;
+    front.reload(spec.set("sasl.enabled.mechanisms", "OAUTHBEARER"))?;
+    check!(!stays.is_finished(), "the client that stays was gone before the second reload");
+    logins("after", false, true)?;
+    let said = stays.join().map_err(|_| "the client's thread")??;
+    progress(format!("kafka-python through two reloads: {}", said.trim()));
+    let mut words = said.split_whitespace().filter_map(|word| word.parse::<u32>().ok());
+    let (sent, acknowledged) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+    check!(sent > 20 && sent == acknowledged, "{said}");
     Ok(())
 }
 

