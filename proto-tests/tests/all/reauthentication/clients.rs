@@ -7,7 +7,7 @@ use proto_tests::cluster::{self, Cluster};
 use proto_tests::front::{Front, Spec};
 use proto_tests::guarded::SCRAM_JAAS;
 use proto_tests::http::scrape;
-use proto_tests::programs::{client_properties, compile, file};
+use proto_tests::programs::{client_properties, compile, file, prepare};
 use proto_tests::scram::Hash;
 use proto_tests::wire::{Conn, requests};
 use proto_tests::{Context, Result, check, check_eq, process, progress, scratch};
@@ -144,7 +144,7 @@ fn too_old(cluster: &Cluster) -> Result<()> {
     let (front, endpoint) = front(cluster, 2000)?;
     let topic = "reauthentication-too-old";
     cluster.create_topic(topic, &[&[1, 2, 3]], &[])?;
-    let client = clients::prepare("pure")?;
+    let client = prepare("pure")?;
     let mut words = client.split_whitespace();
     let mut command = process::command(words.next().ok_or("no command")?);
     command.args(words).args(["stay", "15", &front.sasl().to_string(), ALICE.0, ALICE.1, topic]);
