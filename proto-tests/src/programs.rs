@@ -173,7 +173,7 @@ pub fn java_with(
     process::run(program, command, "", limit)?.ok().context(program)
 }
 
-fn compile_at(home: &Path) -> Result<PathBuf> {
+pub fn compile_at(home: &Path) -> Result<PathBuf> {
     static CLASSES: OnceLock<Result<PathBuf>> = OnceLock::new();
     CLASSES
         .get_or_init(|| {

@@ -139,7 +139,7 @@ fn unsecured() -> Result<()> {
     // Too little scope: the broker's reasons are in the log, and the front does not come up.
     let mut spec = spec(Listener::Options)?;
     let options = "unsecuredLoginPrincipalClaimName=\"name\" unsecuredLoginStringClaim_name=\"front\"";
-    let front = by_token(&mut spec, options).launch()?;
+    let mut front = by_token(&mut spec, options).launch()?;
     front.process.wait_output("refuses the front's login: ", Duration::from_secs(30))?;
     check!(front.process.output().contains("insufficient_scope"), "{}", front.process.output());
     Ok(())
@@ -170,11 +170,9 @@ fn refused() -> Result<()> {
     // Tokens for another audience.
     let mut strange = spec(Listener::Secured)?;
     by_grant(&mut strange, STRANGER, false)?;
-    let front = strange.launch()?;
-    front.process.wait_output(
-        "refuses the front's login: {\\\\\\\"status\\\\\\\":\\\\\\\"invalid_token",
-        Duration::from_secs(30),
-    )?;
+    let mut front = strange.launch()?;
+    front.process.wait_output("refuses the front's login: ", Duration::from_secs(30))?;
+    check!(front.process.output().contains("invalid_token"), "{}", front.process.output());
     is_unavailable(&front, "login")?;
 
     // A wrong secret: the issuer says so, once, and is not asked again and again.
@@ -182,7 +180,7 @@ fn refused() -> Result<()> {
     let url = bearer::shared()?.issuer.token_url();
     by_token(&mut wrong, "clientId=front clientSecret=hunter2")
         .set("backend.sasl.oauthbearer.token.endpoint.url", &url);
-    let front = wrong.launch()?;
+    let mut front = wrong.launch()?;
     front.process.wait_output("refuses with status 401", Duration::from_secs(30))?;
     is_unavailable(&front, "no token to log in with")?;
     let failed = tokens(&wrong, "failure")?;
@@ -241,7 +239,7 @@ fn file() -> Result<()> {
 }
 
 /// The answer of a token endpoint with a token that the broker takes for so many seconds.
-fn grant(subject: &str, seconds: u64) -> Result<Answer> {
+fn grant(subject: &str, seconds: i64) -> Result<Answer> {
     let issuer = bearer::shared()?.issuer;
     let mut claims = issuer.claims(subject);
     claims["exp"] = json!(jose::now() + seconds);
