@@ -19,23 +19,23 @@ const SPREAD: f64 = 0.10;
 /// The session of a login that ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Session {
-    /// When the login began.
-    began: Instant,
+    /// When the login had ended. The broker saw it begin before that.
+    ended: Instant,
     /// When the next one is due.
     pub(super) renew_at: Instant,
 }
 
 impl Session {
-    /// Of a login that began then and stands for `lifetime`; the broker counts from a little later. Boxed, for most logins have none and
-    /// idle connections should be small.
+    /// Of a login that began then, has just ended, and stands for `lifetime`; the broker counts from a little later than its begin. Boxed,
+    /// for most logins have none and idle connections should be small.
     pub(super) fn new(began: Instant, lifetime: Option<Duration>) -> Option<Box<Self>> {
         let renew_at = renew_at(began, lifetime?, random::fraction())?;
-        Some(Box::new(Self { began, renew_at }))
+        Some(Box::new(Self { ended: Instant::now(), renew_at }))
     }
 
     /// Waits until the broker takes another login.
     pub(super) async fn may_be_renewed(&self) {
-        sleep_until(self.began + SHORTEST_ROUND).await;
+        sleep_until(self.ended + SHORTEST_ROUND).await;
     }
 }
 
