@@ -13,7 +13,7 @@ use crate::issuer::{self, AUDIENCE, Issuer};
 use crate::pki::{self, stores};
 use crate::process::{self, Background};
 use crate::wire::{Conn, requests};
-use crate::{Context, Result, address, check_eq, odd_keys, progress, scratch, wait_for};
+use crate::{Context, Result, address, check, check_eq, odd_keys, progress, scratch, wait_for};
 
 /// `sasl.enabled.mechanisms` of every listener.
 pub const MECHANISMS: &str = "OAUTHBEARER,PLAIN,SCRAM-SHA-256";
@@ -204,13 +204,18 @@ impl BearerBroker {
 
     /// A topic with one partition.
     pub fn create_topic(&self, name: &str) -> Result<()> {
+        self.create_topic_of(name, 1)
+    }
+
+    pub fn create_topic_of(&self, name: &str, partitions: usize) -> Result<()> {
         let mut conn = Conn::open(self.plaintext)?;
-        let reply = conn.call(7, &requests::create_topic(name, &[&[1]], &[]))?;
+        let reply = conn.call(7, &requests::create_topic(name, &vec![&[1][..]; partitions], &[]))?;
         check_eq!(reply.topics[0].error_code, 0, "creation of {name}: {:?}", reply.topics[0].error_message);
         wait_for(&format!("a leader of {name}"), Duration::from_secs(30), || {
             let seen = conn.call(12, &requests::metadata(&[name]))?;
             check_eq!(seen.topics[0].error_code, 0, "error of {name}");
-            check_eq!(seen.topics[0].partitions[0].error_code, 0, "error of its partition");
+            check_eq!(seen.topics[0].partitions.len(), partitions, "its partitions");
+            check!(seen.topics[0].partitions.iter().all(|p| p.error_code == 0), "a partition without a leader");
             Ok(())
         })
     }

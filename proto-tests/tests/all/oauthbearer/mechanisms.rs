@@ -1,22 +1,17 @@
-//! Several mechanisms on one listener, and their change while clients are connected.
+//! Several mechanisms on one listener, each with users who can log in.
 
 use libtest_mimic::Trial;
 use proto_tests::bearer::{Listener, SCRAM_USER};
-use proto_tests::issuer::{self, ALICE, Issuer};
-use proto_tests::jose::Algorithm;
+use proto_tests::issuer::{self, ALICE};
 use proto_tests::oauthbearer;
 use proto_tests::scram::{self, Hash};
-use proto_tests::standin::Standin;
 use proto_tests::wire::{Conn, requests};
 use proto_tests::{Result, check_eq};
 
-use super::{Target, each, own};
-use crate::free;
+use super::{Target, each};
 
 pub fn trials() -> Vec<Trial> {
-    let mut all = each("mechanisms::side_by_side", side_by_side);
-    all.push(free("oauthbearer::mechanisms::one_follows_another", change));
-    all
+    each("mechanisms::side_by_side", side_by_side)
 }
 
 /// PLAIN, SCRAM and tokens at the same listener, one connection after the other and in between.
@@ -49,36 +44,4 @@ fn side_by_side(target: Target) -> Result<()> {
         "what is offered"
     );
     Ok(())
-}
-
-/// Tokens are turned on beside passwords, clients move, passwords are turned off: who is connected stays.
-fn change() -> Result<()> {
-    let issuer = Issuer::start()?;
-    let backend = Standin::start(Standin::reserve()?)?;
-    let (mut spec, _) = own::spec(&backend, &issuer.jwks_url(), &issuer.url())?;
-    let token = || issuer.token(Algorithm::Rs256, &issuer.claims("alice"));
-    let front = spec.set("sasl.enabled.mechanisms", "PLAIN").start()?;
-    let serves = |conn: &mut Conn| conn.call(12, &requests::metadata(&[])).map(drop);
-    let refused = |mechanism: &str| -> Result<()> {
-        let reply = Conn::open(front.sasl())?.call(1, &requests::handshake(mechanism))?;
-        check_eq!(reply.error_code, 33, "a handshake for {mechanism}");
-        Ok(())
-    };
-    let mut first = Conn::login(front.sasl(), "alice", "alice-secret")?;
-    serves(&mut first)?;
-    refused("OAUTHBEARER")?;
-    front.reload(spec.set("sasl.enabled.mechanisms", "PLAIN,OAUTHBEARER"))?;
-    // The keys are fetched in the background.
-    proto_tests::wait_for("the first token", std::time::Duration::from_secs(30), || {
-        oauthbearer::log_in(&mut Conn::open(front.sasl())?, &token()?).map(drop)
-    })?;
-    let mut second = Conn::open(front.sasl())?;
-    oauthbearer::log_in(&mut second, &token()?)?;
-    let mut third = Conn::login(front.sasl(), "bob", "bob-secret")?;
-    front.reload(spec.set("sasl.enabled.mechanisms", "OAUTHBEARER"))?;
-    refused("PLAIN")?;
-    for conn in [&mut first, &mut second, &mut third] {
-        serves(conn)?;
-    }
-    oauthbearer::log_in(&mut Conn::open(front.sasl())?, &token()?).map(drop)
 }

@@ -45,7 +45,7 @@ fn java(target: Target) -> Result<()> {
     };
     let broker = bearer::shared()?;
     let topic = format!("token-sessions-{}", target.name());
-    broker.create_topic(&topic)?;
+    broker.create_topic_of(&topic, 3)?;
     let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
     let handler = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
     let text = format!(

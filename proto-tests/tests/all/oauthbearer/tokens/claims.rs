@@ -5,11 +5,8 @@ use proto_tests::issuer::AUDIENCE;
 use proto_tests::jose;
 use serde_json::{Value, json};
 
+use super::reasons as why;
 use super::{Closed, Error, In, Invalid, Row, Signer, Want, row};
-
-const TYPED: &str = "a claim of a wrong type is not taken for another";
-const ANSWER: &str = "every token gets an answer";
-const TOO_LONG: &str = "longer than 64 KiB";
 
 pub fn rows() -> Result<Vec<Row>> {
     Ok([times()?, audiences()?, issuers()?, subjects()?, scopes()?].into_iter().flatten().collect())
@@ -60,19 +57,18 @@ fn times() -> Result<Vec<Row>> {
         exp(json!(now as f64 + 600.5), In)?,
         exp(json!(i64::from(i32::MAX)), In)?,
         exp(json!(1_u64 << 32), In)?,
-        raw(&s, "H-191", "exp", "9223372036854775807", Closed)?,
-        raw(&s, "H-191", "exp", "9223372036854775808", Invalid)?,
-        raw(&s, "H-191", "exp", "1e400", Closed)?.front(Invalid, ANSWER),
-        raw(&s, "H-191", "exp", "1e18", Closed)?,
+        raw(&s, "H-191", "exp", "9223372036854775807", Closed)?.front(In, why::FAR),
+        raw(&s, "H-191", "exp", "9223372036854775808", Invalid)?.front(In, why::FAR),
+        raw(&s, "H-191", "exp", "1e400", Closed)?.front(Invalid, why::ANSWER),
+        raw(&s, "H-191", "exp", "1e18", Closed)?.front(In, why::FAR),
         raw(&s, "H-191", "exp", "9.9e9", In)?,
         raw(&s, "H-191", "exp", "-1e400", Invalid)?,
         raw(&s, "H-191", "exp", "1.5", Invalid)?,
     ];
-    for (name, by, want) in
-        [("nbf", 10, In), ("nbf", 45, Invalid), ("nbf", 31_536_000, Invalid), ("iat", 10, In), ("iat", 45, In)]
-    {
+    for (name, by, want) in [("nbf", 10, In), ("nbf", 45, Invalid), ("nbf", 31_536_000, Invalid), ("iat", 10, In)] {
         all.push(claim(&s, &format!("H-192 {by} s ahead,"), name, Some(json!(now + by)), want)?);
     }
+    all.push(claim(&s, "H-192 45 s ahead,", "iat", Some(json!(now + 45)), In)?.front(Invalid, why::FUTURE));
     all.push(claim(&s, "H-192 ahead of exp,", "iat", Some(json!(now + 31_536_000)), Invalid)?);
     let iat = |value: Option<Value>, want| claim(&s, "H-192", "iat", value, want);
     let nbf = |value: Value, want| claim(&s, "H-192", "nbf", Some(value), want);
@@ -86,7 +82,8 @@ fn times() -> Result<Vec<Row>> {
         iat(Some(json!(now as f64 - 0.5)), In)?,
         nbf(json!("1"), Invalid)?,
         nbf(json!(0), In)?,
-        nbf(json!(null), In)?,
+        nbf(json!(-1), In)?.front(Invalid, why::NEGATIVE),
+        nbf(json!(null), In)?.front(Invalid, why::TYPED),
         nbf(json!(now + 601), Invalid)?,
     ]);
     Ok(all)
@@ -105,7 +102,7 @@ fn audiences() -> Result<Vec<Row>> {
         aud(Some(json!([AUDIENCE])), In)?,
         aud(Some(json!(["other", AUDIENCE])), In)?,
         aud(Some(many(2_000)), In)?,
-        aud(Some(many(10_000)), In)?.front(Error, TOO_LONG),
+        aud(Some(many(10_000)), In)?.front(Error, why::TOO_LONG),
         aud(Some(json!("other")), Invalid)?,
         aud(Some(json!(["other", "another"])), Invalid)?,
         aud(Some(json!([])), Invalid)?,
@@ -164,12 +161,12 @@ fn subjects() -> Result<Vec<Row>> {
         sub(Some(json!("User:admin")), In)?,
         sub(Some(json!("admin")), In)?,
         sub(Some(json!("j\u{fc}rgen \u{20ac}\u{1f600}")), In)?,
-        sub(Some(json!("a\u{0}b")), In)?,
+        sub(Some(json!("a\u{0}b")), In)?.front(Invalid, why::NAME),
         sub(Some(json!("a\u{202e}b")), In)?,
-        sub(Some(json!("a\nb")), In)?,
-        sub(Some(json!("ANONYMOUS")), In)?,
-        sub(Some(json!("a".repeat(20_000))), In)?,
-        sub(Some(json!("a".repeat(100_000))), In)?.front(Error, TOO_LONG),
+        sub(Some(json!("a\nb")), In)?.front(Invalid, why::NAME),
+        sub(Some(json!("ANONYMOUS")), In)?.front(Invalid, why::NAME),
+        sub(Some(json!("a".repeat(20_000))), In)?.front(Invalid, why::NAME),
+        sub(Some(json!("a".repeat(100_000))), In)?.front(Error, why::TOO_LONG),
     ])
 }
 
@@ -186,10 +183,10 @@ fn scopes() -> Result<Vec<Row>> {
         scope(json!(["read", ""]), Invalid)?,
         scope(json!(["read", " "]), Invalid)?,
         scope(json!(["read", "read"]), Invalid)?,
-        scope(json!([5]), Closed)?.front(Invalid, TYPED),
-        scope(json!([["read"]]), Closed)?.front(Invalid, TYPED),
-        scope(json!(5), In)?.front(Invalid, TYPED),
-        scope(json!({"read": true}), In)?.front(Invalid, TYPED),
-        scope(json!(null), In)?,
+        scope(json!([5]), Closed)?.front(Invalid, why::TYPED),
+        scope(json!([["read"]]), Closed)?.front(Invalid, why::TYPED),
+        scope(json!(5), In)?.front(Invalid, why::TYPED),
+        scope(json!({"read": true}), In)?.front(Invalid, why::TYPED),
+        scope(json!(null), In)?.front(Invalid, why::TYPED),
     ])
 }

@@ -1,17 +1,14 @@
 //! H-188, H-189 and H-190: what a header may say besides its algorithm.
 
-use proto_tests::Result;
-use proto_tests::false_issuer::{Answer, FalseIssuer};
+use std::sync::OnceLock;
+
+use proto_tests::false_issuer::{Answer, FalseIssuer, Seen};
 use proto_tests::jose::{self, Algorithm, SigningKey, b64};
+use proto_tests::{Result, check_eq};
 use serde_json::{Value, json};
 
+use super::reasons as why;
 use super::{In, Invalid, Row, Signer, row};
-
-const TOO_LONG: &str = "longer than 64 KiB";
-const CRIT: &str = "whatever a header calls critical is not understood";
-const TYPED: &str = "a header's parameter of a wrong type is not passed over";
-const TYPE: &str = "a token of another type is for another purpose (RFC 8725, 3.11)";
-const TWICE: &str = "a name that stands twice means one thing to one reader and another to the next";
 
 pub fn rows() -> Result<Vec<Row>> {
     Ok([foreign_keys()?, key_ids()?, critical()?, types()?, twice()?].into_iter().flatten().collect())
@@ -26,7 +23,7 @@ fn with(s: &Signer, members: Value) -> Result<String> {
     s.headed(&header.to_string())
 }
 
-/// Where a key is offered by who made the token. The stand-in that is named there counts who comes: `tokens_fetch_nothing` looks.
+/// Where a key is offered by who made the token. The stand-in that is named there counts who comes: see [`nobody_came`].
 fn foreign_keys() -> Result<Vec<Row>> {
     let s = Signer::new()?;
     let mallory = SigningKey::new("mallory", Algorithm::Rs256)?;
@@ -45,16 +42,24 @@ fn foreign_keys() -> Result<Vec<Row>> {
         all.push(row(format!("H-188 {name} of a stranger, no kid"), token, Invalid));
         // The right key's signature; what else the header offers is of no account.
         let token = with(&s, json!({ name: value }))?;
-        all.push(row(format!("H-188 {name} beside a right signature"), token, In));
+        all.push(row(format!("H-188 {name} beside a right signature"), token, In).front(Invalid, why::OFFERED));
     }
     Ok(all)
 }
 
+static LURE: OnceLock<Result<FalseIssuer>> = OnceLock::new();
+
 /// A server with a stranger's keys, which nobody should ask. One for the whole run.
-pub fn lure(mallory: &SigningKey) -> Result<&'static FalseIssuer> {
-    static LURE: std::sync::OnceLock<Result<FalseIssuer>> = std::sync::OnceLock::new();
+fn lure(mallory: &SigningKey) -> Result<&'static FalseIssuer> {
     let start = || FalseIssuer::start(Answer::Body(jose::jwks([mallory]).to_string().into_bytes()));
     LURE.get_or_init(start).as_ref().map_err(Clone::clone)
+}
+
+/// That no token has made anybody ask for the keys that it offered.
+pub fn nobody_came() -> Result<()> {
+    let seen = LURE.get().and_then(|lure| lure.as_ref().ok()).map(FalseIssuer::seen).unwrap_or_default();
+    check_eq!(seen, Seen::default(), "what came to where tokens said that their keys are");
+    Ok(())
 }
 
 fn key_ids() -> Result<Vec<Row>> {
@@ -83,10 +88,10 @@ fn key_ids() -> Result<Vec<Row>> {
         all.push(row(format!("H-188 kid {kid}"), s.headed(&header.to_string())?, Invalid));
     }
     let long = json!({"alg": "RS256", "kid": "c".repeat(300_000)}).to_string();
-    all.push(row("H-188 kid of 300,000 letters", s.headed(&long)?, Invalid).front(super::Error, TOO_LONG));
+    all.push(row("H-188 kid of 300,000 letters", s.headed(&long)?, Invalid).front(super::Error, why::TOO_LONG));
     // Both choose among all keys by what kind they are of.
     all.push(row("no kid", s.headed(r#"{"alg":"RS256"}"#)?, In));
-    all.push(row("kid null", s.headed(r#"{"alg":"RS256","kid":null}"#)?, In).front(Invalid, TYPED));
+    all.push(row("kid null", s.headed(r#"{"alg":"RS256","kid":null}"#)?, In).front(Invalid, why::TYPED));
     all.push(row("no kid, ES256", s.es.token_of(br#"{"alg":"ES256"}"#, s.claims().to_string().as_bytes())?, In));
     for name in ["x5t", "x5t#S256"] {
         let token = with(&s, json!({ name: b64(&[7; 32]) }))?;
@@ -112,13 +117,13 @@ fn critical() -> Result<Vec<Row>> {
     ] {
         let token = with(&s, json!({"crit": crit, "exp": jose::now() + 600}))?;
         let made = row(format!("H-189 crit {crit}"), token, kafka);
-        all.push(if kafka == In { made.front(Invalid, CRIT) } else { made });
+        all.push(if kafka == In { made.front(Invalid, why::CRITICAL) } else { made });
     }
     all.push(row("H-189 b64 false, and critical", unencoded(&s, json!({"b64": false, "crit": ["b64"]}))?, Invalid));
     all.push(row("H-189 b64 false, and not critical", unencoded(&s, json!({"b64": false}))?, Invalid));
-    all.push(row("H-189 b64 true", with(&s, json!({"b64": true}))?, In));
-    all.push(row("H-189 zip", with(&s, json!({"zip": "DEF"}))?, In));
-    all.push(row("H-189 enc", with(&s, json!({"enc": "A128GCM"}))?, In));
+    all.push(row("H-189 b64 true", with(&s, json!({"b64": true}))?, In).front(Invalid, why::OFFERED));
+    all.push(row("H-189 zip", with(&s, json!({"zip": "DEF"}))?, In).front(Invalid, why::OFFERED));
+    all.push(row("H-189 enc", with(&s, json!({"enc": "A128GCM"}))?, In).front(Invalid, why::OFFERED));
     all.push(row("a name that nobody knows", with(&s, json!({"more": {"a": [1, 2]}}))?, In));
     Ok(all)
 }
@@ -141,14 +146,14 @@ fn types() -> Result<Vec<Row>> {
         all.push(row(format!("H-189 typ {typ}"), with(&s, json!({"typ": typ}))?, In));
     }
     for typ in [json!("secevent+jwt"), json!("dpop+jwt"), json!("logout+jwt"), json!(""), json!("JOSE")] {
-        all.push(row(format!("H-189 typ {typ}"), with(&s, json!({"typ": typ}))?, In).front(Invalid, TYPE));
+        all.push(row(format!("H-189 typ {typ}"), with(&s, json!({"typ": typ}))?, In).front(Invalid, why::TYPE));
     }
     for typ in [json!(5), json!(["JWT"]), json!({"a": 1})] {
-        all.push(row(format!("H-189 typ {typ}"), with(&s, json!({"typ": typ}))?, In).front(Invalid, TYPED));
+        all.push(row(format!("H-189 typ {typ}"), with(&s, json!({"typ": typ}))?, In).front(Invalid, why::TYPED));
     }
     let inner = s.token(&s.claims())?;
     let nested = s.rs.token_of(with_cty(&s).as_bytes(), inner.as_bytes())?;
-    all.push(row("H-189 a token inside of one", nested, In).front(Invalid, "a token is one layer"));
+    all.push(row("H-189 a token inside of one", nested, In).front(Invalid, why::ONE_LAYER));
     all.push(row("H-189 cty JWT around claims", s.headed(&with_cty(&s))?, Invalid));
     all.push(row("H-189 cty of another kind", with(&s, json!({"cty": "json"}))?, In));
     Ok(all)
@@ -166,7 +171,7 @@ fn twice() -> Result<Vec<Row>> {
     let payload = |text: String| s.payload(text.as_bytes());
     let strict = |what: &str, token: String, kafka| {
         let made = row(format!("H-190 {what}"), token, kafka);
-        if kafka == In { made.front(Invalid, TWICE) } else { made }
+        if kafka == In { made.front(Invalid, why::TWICE) } else { made }
     };
     Ok(vec![
         strict("alg twice, none last", header(format!(r#"{{"alg":"RS256","kid":"{kid}","alg":"none"}}"#))?, Invalid),

@@ -7,11 +7,8 @@ use proto_tests::jose::Algorithm;
 use proto_tests::odd_keys::{self, OddKeys};
 use serde_json::json;
 
+use super::reasons as why;
 use super::{In, Invalid, Row, Signer, Want, row, with_signature};
-
-const ALGORITHM: &str = "a key that says its algorithm serves that one alone";
-const SECRET: &str = "a secret that is published is none";
-const BROKEN: &str = "a key that is wrong in itself is passed over whole";
 
 pub fn rows() -> Result<Vec<Row>> {
     let (s, odd) = (Signer::new()?, odd_keys::get()?);
@@ -36,19 +33,19 @@ fn named(s: &Signer, odd: &OddKeys) -> Result<Vec<Row>> {
     Ok(vec![
         made("bare", In)?,
         made("use-enc", Invalid)?,
-        made("use-null", In)?.front(Invalid, BROKEN),
+        made("use-null", In)?.front(Invalid, why::BROKEN),
         made("ops-encrypt", Invalid)?,
         made("ops-verify", In)?,
         made("ops-none", Invalid)?,
-        made("alg-rs512", In)?.front(Invalid, ALGORITHM),
-        made("alg-hs256", In)?.front(Invalid, ALGORITHM),
-        made("alg-es256", In)?.front(Invalid, ALGORITHM),
-        made("private", In)?,
-        made("x5c", Invalid)?,
+        made("alg-rs512", In)?.front(Invalid, why::ALGORITHM),
+        made("alg-hs256", In)?.front(Invalid, why::ALGORITHM),
+        made("alg-es256", In)?.front(Invalid, why::ALGORITHM),
+        made("private", In)?.front(Invalid, why::PRIVATE),
+        made("x5c", Invalid)?.front(In, why::CERTIFICATES),
         made("e-one", Invalid)?,
         made("e-even", Invalid)?,
         made("e-missing", Invalid)?,
-        made("n-standard-base64", In)?.front(Invalid, BROKEN),
+        made("n-standard-base64", In)?.front(Invalid, why::BROKEN),
         made("n-16k", Invalid)?,
         made("twice", Invalid)?,
         made("twice-right-first", In)?,
@@ -68,7 +65,7 @@ fn secrets(s: &Signer, odd: &OddKeys) -> Result<Vec<Row>> {
         let sign =
             |input: &[u8]| Ok(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &odd.secret), input).as_ref().to_vec());
         let token = with_signature(&header, &s.claims(), sign)?;
-        all.push(row(format!("H-201 HS256 by the key {kid}"), token, In).front(Invalid, SECRET));
+        all.push(row(format!("H-201 HS256 by the key {kid}"), token, In).front(Invalid, why::SECRET));
     }
     Ok(all)
 }

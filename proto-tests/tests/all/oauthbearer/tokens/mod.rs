@@ -5,6 +5,7 @@ mod claims;
 mod headers;
 mod keys;
 mod payloads;
+mod reasons;
 mod signatures;
 mod unsecured;
 
@@ -18,10 +19,11 @@ use proto_tests::issuer::{self, Issuer};
 use proto_tests::jose::{self, Algorithm, SigningKey};
 use proto_tests::oauthbearer::{INVALID, Outcome, exchange, initial};
 use proto_tests::wire::Conn;
-use proto_tests::{Result, check, progress};
+use proto_tests::{Result, check, progress, scratch};
 use serde_json::{Value, json};
 
 use super::{Target, each};
+use crate::free;
 
 pub fn trials() -> Vec<Trial> {
     let parts: [(&str, Part); 6] = [
@@ -32,7 +34,10 @@ pub fn trials() -> Vec<Trial> {
         ("keys", keys::rows),
         ("unsecured", unsecured::rows),
     ];
-    parts.into_iter().flat_map(|(name, rows)| each(&format!("tokens::{name}"), move |t| judge(t, rows))).collect()
+    let part = |(name, rows): (&'static str, Part)| each(&format!("tokens::{name}"), move |target| judge(target, rows));
+    let mut all: Vec<Trial> = parts.into_iter().flat_map(part).collect();
+    all.push(free("oauthbearer::tokens::differences_are_documented", documented));
+    all
 }
 
 type Part = fn() -> Result<Vec<Row>>;
@@ -146,6 +151,15 @@ pub fn with_signature(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -
     Ok(format!("{input}.{}", jose::b64(&signature)))
 }
 
+/// The list of differences is that of the documentation.
+fn documented() -> Result<()> {
+    let file = scratch::checkout().join("docs/kafka-differences.md");
+    let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let missing: Vec<&str> = reasons::ALL.into_iter().filter(|why| !text.contains(why)).collect();
+    check!(missing.is_empty(), "not in {}: {missing:#?}", file.display());
+    Ok(())
+}
+
 /// Sends every row to the target and compares. Those that come out as they should are counted; of the others each is told. No token is
 /// printed.
 fn judge(target: Target, rows: Part) -> Result<()> {
@@ -174,8 +188,12 @@ fn judge(target: Target, rows: Part) -> Result<()> {
             wrong.push(format!("{} ({}): {got:?}, wanted {want:?}", row.what, row.listener.name()));
         }
     }
-    let strict = rows.iter().filter(|r| r.front.is_some()).count();
-    progress(format!("{} tokens at {}; of {strict} doorkeeper makes something else", rows.len(), target.name()));
+    let strange: Vec<&str> = rows.iter().filter_map(|row| Some(row.front?.1)).collect();
+    let unlisted: Vec<_> = strange.iter().filter(|why| !reasons::ALL.contains(why)).collect();
+    check!(unlisted.is_empty(), "reasons that are in no list: {unlisted:?}");
+    let different = strange.len();
+    progress(format!("{} tokens at {}; of {different} doorkeeper makes something else", rows.len(), target.name()));
+    headers::nobody_came()?;
     check!(wrong.is_empty(), "at {}, {} of {}:\n{}", target.name(), wrong.len(), rows.len(), wrong.join("\n"));
     Ok(())
 }

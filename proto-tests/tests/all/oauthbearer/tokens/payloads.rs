@@ -3,11 +3,8 @@
 use proto_tests::Result;
 use proto_tests::jose::b64;
 
+use super::reasons as why;
 use super::{Error, In, Invalid, Row, Signer, Want, row};
-
-const TOO_LONG: &str = "longer than 64 KiB";
-const DEEP: &str = "nested deeper than any claim is";
-const STRICT: &str = "JSON by RFC 8259 alone";
 
 pub fn rows() -> Result<Vec<Row>> {
     Ok([payloads()?, headers()?].into_iter().flatten().collect())
@@ -32,35 +29,36 @@ fn payloads() -> Result<Vec<Row>> {
         made("an empty object", b"{}", Invalid)?,
         made("white space around", format!(" \r\n\t{claims}\n").as_bytes(), In)?,
         made("10 deep", nested(10).as_bytes(), In)?,
-        made("10,000 deep", nested(10_000).as_bytes(), In)?.front(Invalid, DEEP),
-        made("100,000 deep", nested(100_000).as_bytes(), In)?.front(Error, TOO_LONG),
+        made("10,000 deep", nested(10_000).as_bytes(), In)?.front(Invalid, why::DEEP),
+        made("100,000 deep", nested(100_000).as_bytes(), In)?.front(Error, why::TOO_LONG),
         made("40 KiB", filled(40 << 10).as_bytes(), In)?,
-        made("300 KiB", filled(300 << 10).as_bytes(), In)?.front(Error, TOO_LONG),
+        made("300 KiB", filled(300 << 10).as_bytes(), In)?.front(Error, why::TOO_LONG),
         made("bytes that are no UTF-8", &[b"{\"x\":\"\xff\xfe\",", inside.as_bytes(), b"}"].concat(), In)?
-            .front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
         made("a name that is no UTF-8", &[b"{\"\xff\":1,", inside.as_bytes(), b"}"].concat(), In)?
-            .front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
         made("an overlong letter", &[b"{\"x\":\"\xc1\xa1\",", inside.as_bytes(), b"}"].concat(), In)?
-            .front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
         made("half a pair of surrogates", format!(r#"{{"x":"\ud800",{inside}}}"#).as_bytes(), In)?
-            .front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
         made("a byte order mark", format!("\u{feff}{claims}").as_bytes(), Invalid)?,
         made("more behind it", format!("{claims}{{}}").as_bytes(), Invalid)?,
         made("a NUL behind it", format!("{claims}\u{0}").as_bytes(), Invalid)?,
-        made("a comma too many", format!("{{{inside},}}").as_bytes(), In)?.front(Invalid, STRICT),
-        made("a comma too few", format!("{{\"x\":1 {inside}}}").as_bytes(), In)?.front(Invalid, STRICT),
+        made("a comma too many", format!("{{{inside},}}").as_bytes(), In)?.front(Invalid, why::JSON),
+        made("a comma too few", format!("{{\"x\":1 {inside}}}").as_bytes(), In)?.front(Invalid, why::JSON),
         made("a comment", format!("{{/* x */{inside}}}").as_bytes(), Invalid)?,
         made("single quotes", format!("{{'x':1,{inside}}}").as_bytes(), Invalid)?,
         made("a name without quotes", format!("{{x:1,{inside}}}").as_bytes(), Invalid)?,
         made("NaN", format!("{{\"x\":NaN,{inside}}}").as_bytes(), Invalid)?,
         made("Infinity", format!("{{\"x\":Infinity,{inside}}}").as_bytes(), Invalid)?,
         made("a plus before a number", format!("{{\"x\":+1,{inside}}}").as_bytes(), Invalid)?,
-        made("a zero before a number", format!("{{\"x\":01,{inside}}}").as_bytes(), In)?.front(Invalid, STRICT),
+        made("a zero before a number", format!("{{\"x\":01,{inside}}}").as_bytes(), In)?.front(Invalid, why::JSON),
         made("a hexadecimal number", format!("{{\"x\":0x7f,{inside}}}").as_bytes(), Invalid)?,
-        made("a number of 10,000 digits", format!("{{\"x\":{},{inside}}}", "9".repeat(10_000)).as_bytes(), In)?,
+        made("a number of 10,000 digits", format!("{{\"x\":{},{inside}}}", "9".repeat(10_000)).as_bytes(), In)?
+            .front(Invalid, why::JSON),
         made("a control character in a text", format!("{{\"x\":\"\u{1}\",{inside}}}").as_bytes(), In)?
-            .front(Invalid, STRICT),
-        made("a line break in a text", format!("{{\"x\":\"\n\",{inside}}}").as_bytes(), In)?.front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
+        made("a line break in a text", format!("{{\"x\":\"\n\",{inside}}}").as_bytes(), In)?.front(Invalid, why::JSON),
         made("an end that is missing", &claims.as_bytes()[..claims.len() - 1], Invalid)?,
         made("the object twice", claims.repeat(2).as_bytes(), Invalid)?,
     ])
@@ -87,9 +85,9 @@ fn headers() -> Result<Vec<Row>> {
             format!("{{\"x\":{}{},{inside}}}", "[".repeat(10_000), "]".repeat(10_000)).as_bytes(),
             In,
         )?
-        .front(Invalid, DEEP),
+        .front(Invalid, why::DEEP),
         made("bytes that are no UTF-8", &[b"{\"x\":\"\xff\",", inside.as_bytes(), b"}"].concat(), In)?
-            .front(Invalid, STRICT),
+            .front(Invalid, why::JSON),
         row("H-198 a header that is no base64", format!("!{}", &good[1..]), Error),
         row(
             "H-198 a header of one letter",
@@ -114,6 +112,5 @@ fn padded(s: &Signer, header: bool) -> Result<Row> {
     };
     let token = format!("{input}.{}", b64(&s.rs.sign(input.as_bytes())?));
     let part = if header { "header" } else { "payload" };
-    Ok(row(format!("H-186 a {part} in the standard alphabet"), token, In)
-        .front(Invalid, "the standard alphabet of base64 is none of base64url"))
+    Ok(row(format!("H-186 a {part} in the standard alphabet"), token, In).front(Invalid, why::BASE64))
 }

@@ -5,12 +5,8 @@ use proto_tests::Result;
 use proto_tests::jose::{Algorithm, SigningKey, b64};
 use serde_json::json;
 
+use super::reasons as why;
 use super::{Error, In, Invalid, Row, Signer, row, with_signature};
-
-const TAIL: &str = "bits behind a signature's last byte are not looked at";
-const ALPHABET: &str = "the standard alphabet of base64 is none of base64url";
-const PADDING: &str = "RFC 7515 has no padding";
-const TOO_LONG: &str = "longer than 64 KiB";
 
 pub fn rows() -> Result<Vec<Row>> {
     Ok([parts()?, algorithms()?, signatures()?, ecdsa()?].into_iter().flatten().collect())
@@ -41,8 +37,8 @@ fn parts() -> Result<Vec<Row>> {
         shape("an empty payload", format!("{header}..{signature}")),
         shape("letters", "a.b.c".into()),
         shape("words", "header.payload.signature".into()),
-        shape("500,000 dots", ".".repeat(500_000)).front(Error, TOO_LONG),
-        shape("500,000 letters", "a".repeat(500_000)).front(Error, TOO_LONG),
+        shape("500,000 dots", ".".repeat(500_000)).front(Error, why::TOO_LONG),
+        shape("500,000 letters", "a".repeat(500_000)).front(Error, why::TOO_LONG),
         row("H-184 a blank inside", format!("{header} .{claims}.{signature}"), Error),
         row("H-184 a line break inside", format!("{header}\r\n.{claims}.{signature}"), Error),
         row("H-184 a letter outside of ASCII", format!("{header}\u{e4}.{claims}.{signature}"), Error),
@@ -123,7 +119,7 @@ fn algorithms() -> Result<Vec<Row>> {
     for algorithm in others {
         let token = signed(algorithm.name(), rs, &|i| s.rs.sign_by(algorithm, i))?;
         let what = format!("H-185 {} by the key of RS256", algorithm.name());
-        all.push(row(what, token, In).front(Invalid, "a key that says its algorithm serves that one alone"));
+        all.push(row(what, token, In).front(Invalid, why::ALGORITHM));
     }
     Ok(all)
 }
@@ -151,14 +147,14 @@ fn signatures() -> Result<Vec<Row>> {
         row("H-186 twice", with(b64(&bytes.repeat(2))), Invalid),
         row("H-186 zeroes", with(b64(&[0; 256])), Invalid),
         row("H-186 ones", with(b64(&[0xff; 256])), Invalid),
-        row("H-186 the padding of base64", with(format!("{signature}==")), In).front(Invalid, PADDING),
-        row("H-186 one equals sign too few", with(format!("{signature}=")), In).front(Invalid, PADDING),
-        row("H-186 three equals signs", with(format!("{signature}===")), In).front(Invalid, PADDING),
+        row("H-186 the padding of base64", with(format!("{signature}==")), In).front(Invalid, why::BASE64),
+        row("H-186 one equals sign too few", with(format!("{signature}=")), In).front(Invalid, why::BASE64),
+        row("H-186 three equals signs", with(format!("{signature}===")), In).front(Invalid, why::BASE64),
         row("H-186 one letter cut", with(signature[..signature.len() - 1].into()), Invalid),
         row("H-186 one letter more", with(format!("{signature}A")), Invalid),
     ];
     if standard != signature {
-        all.push(row("H-186 the standard alphabet", with(standard), In).front(Invalid, ALPHABET));
+        all.push(row("H-186 the standard alphabet", with(standard), In).front(Invalid, why::BASE64));
     }
     for bit in [0, 1000, 2047] {
         let mut flipped = bytes.clone();
@@ -167,8 +163,8 @@ fn signatures() -> Result<Vec<Row>> {
     }
     // 256 bytes are 342 letters, whose last one has four bits that mean nothing; 64 bytes are 86, likewise.
     let es = s.es.token(&s.claims())?;
-    all.push(row("H-186 RS256 with other bits behind the end", other_tail(&good), In).front(Invalid, TAIL));
-    all.push(row("H-186 ES256 with other bits behind the end", other_tail(&es), In).front(Invalid, TAIL));
+    all.push(row("H-186 RS256 with other bits behind the end", other_tail(&good), In).front(Invalid, why::BASE64));
+    all.push(row("H-186 ES256 with other bits behind the end", other_tail(&es), In).front(Invalid, why::BASE64));
     Ok(all)
 }
 
