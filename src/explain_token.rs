@@ -107,7 +107,7 @@ mod tests {
         let file = dir.join("server.properties");
         let prefix = "listener.name.sasl_plaintext.oauthbearer.";
         let text = format!(
-            "listeners=SASL_PLAINTEXT://127.0.0.1:0\nadvertised.listeners=SASL_PLAINTEXT://127.0.0.1:9192\n\
+            "listeners=SASL_PLAINTEXT://127.0.0.1:9192\n\
              sasl.enabled.mechanisms=OAUTHBEARER\nbackend.bootstrap.servers=127.0.0.1:9092\n\
              {prefix}sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;\n{lines}"
         );

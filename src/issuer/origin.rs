@@ -147,7 +147,7 @@ pub(super) fn look(file: &WatchedFile) -> Result<Fetched, KeyFault> {
 
 fn parse(bytes: &[u8]) -> Result<Fetched, KeyFault> {
     let (keys, skipped) = KeySet::parse(bytes)?;
-    if keys.len() == 0 {
+    if keys.is_empty() {
         return Err(KeyFault::NoUsableKey(skipped.len()));
     }
     Ok(Fetched::New(keys, skipped))
