@@ -19,9 +19,10 @@ const CLIENTS: [(&str, &str, bool); 6] = [
     ("python", "invalid_token", true),
     ("old", "invalid_token", true),
     ("pure", "", false),
-    // These two expect no challenge: one gives up, the other goes on with a request that does not belong there.
+    // These two expect no challenge: one gives up, the other goes on with a request that does not belong there, which a broker answers
+    // with error 34 and doorkeeper with its close.
     ("go", "unexpected data in oauth response", false),
-    ("node", "Request is not valid given the current SASL state", false),
+    ("node", "", false),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -91,6 +92,11 @@ fn run(target: Target, language: &str, refusal: &str, grants: bool) -> Result<()
     let mut wrong = Vec::new();
     for (i, login) in all.iter().enumerate() {
         let line = said.lines().find(|l| l.starts_with(&format!("k{i} "))).unwrap_or_default();
+        let refusal = match (language, target) {
+            ("node", Target::Kafka) => "Request is not valid given the current SASL state",
+            ("node", Target::Front) => "Closed connection",
+            _ => refusal,
+        };
         let right =
             if login.good { line.ends_with(" ok") } else { line.contains(" refused: ") && line.contains(refusal) };
         if !right {
