@@ -121,6 +121,7 @@ async fn unknown_ids_have_a_file_looked_at_now_and_then() {
     let began = tokio::time::Instant::now();
     for n in 0..100_000 {
         source.keys_for(Some(&format!("made up {n}"))).await.unwrap();
+        assert!(source.status().fetched == 1, "read again after {n}");
     }
     let status = source.status();
     let most = 2 + began.elapsed().as_millis() / 100;

@@ -110,6 +110,7 @@ async fn a_hundred_thousand_unknown_ids_cause_one_early_fetch() {
             for n in 0..12_500 {
                 let keys = source.keys_for(Some(&format!("made up {worker} {n}"))).await.unwrap();
                 assert!(keys.has_kid("a"), "what is there is what the token is judged by");
+                assert!(source.status().early <= 1, "after {n}");
             }
         });
     }

@@ -1,6 +1,5 @@
 //! The course of hours, by a clock that the test moves.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,30 +16,30 @@ use crate::jwt::KeySet;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// The ids of the keys, or the status of a failure.
+type Answer = Result<Vec<&'static str>, u16>;
+
 /// An issuer that is up or down, and when it was asked.
 #[derive(Clone)]
 struct Script {
-    /// What it answers next; the last one again and again.
-    answers: Arc<Mutex<VecDeque<Result<Vec<&'static str>, u16>>>>,
+    answer: Arc<Mutex<Answer>>,
     asked: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Script {
-    fn new(first: Result<Vec<&'static str>, u16>) -> Self {
-        Self { answers: Arc::new(Mutex::new([first].into())), asked: Arc::default() }
+    fn new(first: Answer) -> Self {
+        Self { answer: Arc::new(Mutex::new(first)), asked: Arc::default() }
     }
 
-    fn set(&self, answer: Result<Vec<&'static str>, u16>) {
-        *self.answers.lock().unwrap() = [answer].into();
+    fn set(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
     }
 
     fn start(&self, config: KeySourceConfig) -> KeySource {
         let script = self.clone();
         let origin = Origin::Scripted(Box::new(move || {
             script.asked.lock().unwrap().push(Instant::now());
-            let mut answers = script.answers.lock().unwrap();
-            let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
-            match answer.unwrap() {
+            match script.answer.lock().unwrap().clone() {
                 Ok(kids) => Ok(Fetched::New(KeySet::parse(&jwks(&kids)).unwrap().0, Vec::new())),
                 Err(status) => Err(KeyFault::Fetch(FetchError::Status(status))),
             }
