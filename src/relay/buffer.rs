@@ -1,5 +1,8 @@
 //! A lent buffer with the bytes of one direction.
 
+use bytes::BytesMut;
+use zeroize::Zeroize;
+
 pub use crate::stock::BUFFER_LEN;
 use crate::stock::Lent;
 
@@ -32,6 +35,13 @@ impl Buffer {
     /// Bytes that may be sent on.
     pub fn to_send(&self) -> &[u8] {
         &self.bytes[self.start..self.cleared]
+    }
+
+    /// What has arrived and is not cleared yet, which may be a password: it is wiped here before the buffer goes to the next.
+    pub fn into_secret(mut self) -> BytesMut {
+        let unread = BytesMut::from(self.unread());
+        self.bytes[self.cleared..self.end].zeroize();
+        unread
     }
 
     /// Whether it holds nothing at all.

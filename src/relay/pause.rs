@@ -17,8 +17,8 @@ pub struct Paused(pub(super) Box<Relay>);
 impl Paused {
     /// The client's side, and what has been read of it and not been relayed: its SaslHandshake, or the start of it, comes first.
     pub fn lend_client(&mut self) -> (&mut Transport, BytesMut) {
-        let unread = self.0.requests.buffer.take().map(|buffer| BytesMut::from(buffer.unread()));
-        (&mut self.0.client, unread.unwrap_or_default())
+        let unread = self.0.requests.buffer.take().map(Buffer::into_secret).unwrap_or_default();
+        (&mut self.0.client, unread)
     }
 
     /// Goes on for the client that `session` says. `unread` is what it sent behind its last token; `bytes` were read, `unread`
