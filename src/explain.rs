@@ -8,7 +8,7 @@ use x509_cert::der::{DateTime, pem};
 use crate::config::{ClientAuth, ListenerConfig};
 use crate::principal::{Certificate, KafkaPrincipal, Named};
 
-/// What became of a certificate.
+/// What became of a certificate, or of a token.
 #[derive(Debug)]
 pub struct Explanation {
     /// What is told, with a word for each line.
@@ -93,6 +93,11 @@ fn time(at: SystemTime) -> String {
 }
 
 impl Explanation {
+    /// An explanation in these lines, each with its word.
+    pub(crate) fn new(lines: Vec<(&'static str, String)>, is_refused: bool) -> Self {
+        Self { lines, is_refused }
+    }
+
     fn line(&mut self, word: &'static str, text: String) {
         self.lines.push((word, text));
     }

@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("principal", &[]),
     ("config", &["jwt", "principal", "scram", "secret"]),
     ("explain", &["config", "principal"]),
+    ("explain_token", &["config", "explain", "issuer", "jwt"]),
     ("listener", &["config", "socket"]),
     ("tls", &["config", "foreign", "secret", "stock"]),
     ("issuer", &["config", "jwt", "secret", "tls", "transport"]),

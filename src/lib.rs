@@ -23,6 +23,7 @@ pub mod backend;
 pub mod admin;
 pub mod config;
 pub mod explain;
+pub mod explain_token;
 pub mod foreign;
 pub mod issuer;
 pub mod jwt;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Parser, Subcommand};
-use doorkeeper::config::{self, ListenerName};
+use doorkeeper::config::{self, ListenerConfig, ListenerName};
 use doorkeeper::explain;
+use doorkeeper::explain_token::{self, Outcome};
 use doorkeeper::observe::init_log;
 use doorkeeper::sasl::Registry;
 use doorkeeper::server::{self, Ended};
@@ -31,6 +32,21 @@ enum Command {
     /// Tell which principal a client certificate gives on a listener, and why: 0 if it gives one, 3 if its holder is refused
     ExplainCertificate {
         /// The certificate, PEM or DER
+        file: PathBuf,
+        /// The name of the listener
+        #[arg(long)]
+        listener: String,
+        /// The server.properties file
+        #[arg(long)]
+        config: PathBuf,
+        /// A key that overrides the file's
+        #[arg(long = "override", value_name = "KEY=VALUE")]
+        overrides: Vec<String>,
+    },
+    /// Tell what a token is and, step by step, whether a listener takes it: 0 if it does, 3 if it refuses it, 1 if its issuer's keys
+    /// cannot be had. Neither the token nor its signature is printed
+    ExplainToken {
+        /// The token's file, or - for the standard input
         file: PathBuf,
         /// The name of the listener
         #[arg(long)]
@@ -83,7 +99,7 @@ enum Document {
 const EXIT_NOT_STARTED: u8 = 1;
 /// Ended at once by a second signal.
 const EXIT_KILLED: u8 = 3;
-/// A listener would refuse the holder of the certificate.
+/// A listener would refuse the holder of the certificate, or the token.
 const EXIT_REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
@@ -98,6 +114,9 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check(&arguments),
         Command::ExplainCertificate { file, listener, config, overrides } => {
             explain_certificate(&file, &listener, &ConfigArguments { file: config, overrides })
+        }
+        Command::ExplainToken { file, listener, config, overrides } => {
+            explain_token(&file, &listener, &ConfigArguments { file: config, overrides })
         }
         Command::Store(command) => tools::store::run(command),
         Command::Docs { document } => {
@@ -163,14 +182,11 @@ fn check(arguments: &ConfigArguments) -> ExitCode {
 }
 
 fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments) -> ExitCode {
-    let explained = source(arguments)().map_err(|errors| errors.to_string()).and_then(|loaded| {
-        let name = ListenerName::new(listener);
-        let listener = loaded.config.listeners.iter().find(|listener| listener.name == name);
-        let listener = listener.ok_or_else(|| format!("{}: no listener {name}", arguments.file.display()))?;
+    let explained = listener_of(arguments, listener).and_then(|listener| {
         let content = std::fs::read(file).map_err(|error| error.to_string());
         let explained = content
             .and_then(|content| explain::certificate_in(&content))
-            .and_then(|der| explain::explain(listener, &der, SystemTime::now()));
+            .and_then(|der| explain::explain(&listener, &der, SystemTime::now()));
         explained.map_err(|problem| format!("{}: {problem}", file.display()))
     });
     match explained {
@@ -180,6 +196,37 @@ fn explain_certificate(file: &Path, listener: &str, arguments: &ConfigArguments)
         }
         Err(error) => failed(&error),
     }
+}
+
+fn explain_token(file: &Path, listener: &str, arguments: &ConfigArguments) -> ExitCode {
+    let explained = listener_of(arguments, listener).and_then(|listener| {
+        let token = if file == Path::new("-") {
+            explain_token::token_in(std::io::stdin().lock())
+        } else {
+            std::fs::File::open(file).map_err(|error| error.to_string()).and_then(explain_token::token_in)
+        };
+        let token = token.map_err(|problem| format!("{}: {problem}", file.display()))?;
+        explain_token::explain_token(&listener, &token, SystemTime::now())
+    });
+    match explained {
+        Ok((explanation, outcome)) => {
+            print!("{explanation}");
+            match outcome {
+                Outcome::Accepted => ExitCode::SUCCESS,
+                Outcome::Refused => ExitCode::from(EXIT_REFUSED),
+                Outcome::NotJudged => ExitCode::from(EXIT_NOT_STARTED),
+            }
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// The listener of this name.
+fn listener_of(arguments: &ConfigArguments, name: &str) -> Result<ListenerConfig, String> {
+    let loaded = source(arguments)().map_err(|errors| errors.to_string())?;
+    let name = ListenerName::new(name);
+    let found = loaded.config.listeners.iter().find(|listener| listener.name == name);
+    found.cloned().ok_or_else(|| format!("{}: no listener {name}", arguments.file.display()))
 }
 
 /// Loads the file with the overrides: for the start, and for each reload.

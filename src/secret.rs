@@ -7,7 +7,30 @@ use zeroize::Zeroizing;
 
 /// Bytes that no log, error or metric may show: a password, a token, a key.
 ///
-/// There is no `Display` and no `PartialEq`; `Debug` prints a fixed word. Compare with [`Secret::matches`].
+/// There is no `Display`, no `Serialize` and no `PartialEq`; `Debug` prints a fixed word. Compare with [`Secret::matches`].
+///
+/// These do not compile (SEC-23); the first shows that nothing else stops them:
+/// ```
+/// let secret = doorkeeper::secret::Secret::new("alice-secret");
+/// assert_eq!(format!("{secret:?}"), "[hidden]");
+/// assert!(secret.matches(b"alice-secret"));
+/// ```
+/// ```compile_fail,E0369
+/// let secret = doorkeeper::secret::Secret::new("alice-secret");
+/// assert!(secret == doorkeeper::secret::Secret::new("alice-secret"));
+/// ```
+/// ```compile_fail,E0277
+/// let secret = doorkeeper::secret::Secret::new("alice-secret");
+/// println!("{secret}");
+/// ```
+/// ```compile_fail,E0277
+/// let secret = doorkeeper::secret::Secret::new("alice-secret");
+/// serde_json::to_string(&secret);
+/// ```
+/// ```compile_fail,E0277
+/// fn hashed<T: std::hash::Hash>(_: T) {}
+/// hashed(doorkeeper::secret::Secret::new("alice-secret"));
+/// ```
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 

@@ -58,10 +58,21 @@ pub fn issuer(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 83, run(), n)
 }
 
-/// A number for a doorkeeper, a tap or a stand-in, given once.
-pub fn next() -> u8 {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Whose address is numbered.
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
+    /// A doorkeeper, and the tap before it.
+    Front,
+    Standin,
+    Balancer,
+    Issuer,
+}
+
+/// A number in that role, given once.
+pub fn next(role: Role) -> u8 {
+    static NEXT: [AtomicU8; 4] = [const { AtomicU8::new(1) }; 4];
+    let more = NEXT[role as usize].fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_add(1));
+    more.unwrap_or_else(|_| panic!("more than 254 addresses for {role:?}"))
 }
 
 /// The first port of `len` neighbours that are free at `host`, below the range that the system gives to outgoing connections.

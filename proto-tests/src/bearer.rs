@@ -13,7 +13,7 @@ use crate::issuer::{self, AUDIENCE, Issuer};
 use crate::pki::{self, stores};
 use crate::process::{self, Background};
 use crate::wire::{Conn, requests};
-use crate::{Context, Result, address, check_eq, progress, scratch, wait_for};
+use crate::{Context, Result, address, check, check_eq, odd_keys, progress, scratch, wait_for};
 
 /// `sasl.enabled.mechanisms` of every listener.
 pub const MECHANISMS: &str = "OAUTHBEARER,PLAIN,SCRAM-SHA-256";
@@ -46,7 +46,7 @@ pub enum Listener {
     SecuredTls,
     /// As `Secured`, with `connections.max.reauth.ms` of [`REAUTH_MS`].
     Reauth,
-    /// As `Secured`, with keys out of [`BearerBroker::odd_keys`], which it reads again when the file changes.
+    /// As `Secured`, with the keys of [`crate::odd_keys`] out of a file.
     OddKeys,
 }
 
@@ -127,7 +127,7 @@ pub struct BearerBroker {
     pub plaintext: SocketAddr,
     /// Whose tokens it takes.
     pub issuer: &'static Issuer,
-    /// The file with the keys of [`Listener::OddKeys`].
+    /// The file with the keys of [`Listener::OddKeys`]. It stays as it is.
     pub odd_keys: PathBuf,
     first: SocketAddr,
     /// Kept while it serves.
@@ -146,9 +146,9 @@ impl BearerBroker {
         let at = |offset| SocketAddr::from((host, port + offset));
         let (plaintext, controller) = (at(0), at(1));
         let dir = scratch::dir("bearer");
-        let odd_keys = dir.join("odd-keys.json");
-        fs::write(&odd_keys, r#"{"keys":[]}"#).context("write a key set")?;
-        let odd_url = format!("file://{}", odd_keys.display());
+        let odd_file = dir.join("odd-keys.json");
+        fs::write(&odd_file, odd_keys::get()?.jwks.to_string()).context("write a key set")?;
+        let odd_url = format!("file://{}", odd_file.display());
         let keystore = stores::pem(&pki::get()?.ca.server("bearer", &[&host.to_string()])?, "bearer")?;
         let all = Listener::ALL.iter();
         let listeners: String = all.clone().map(|l| format!(",{}://{}", l.name(), at(2 + *l as u16))).collect();
@@ -182,15 +182,20 @@ impl BearerBroker {
             .env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto")
             .env("KAFKA_OPTS", allowed(&format!("{},{odd_url}", issuer.allowed_urls())));
         let mut process = Background::start("the broker with OAUTHBEARER", serve, &dir.join("broker.log"))?;
-        wait_for("the broker with OAUTHBEARER to serve", Duration::from_secs(120), || {
-            if let Some(status) = process.ended() {
-                return Err(format!("it ended with {status}\n{}", process::tail(&process.output())));
-            }
+        process.wait_output("Kafka Server started", Duration::from_secs(120))?;
+        wait_for("the broker with OAUTHBEARER to serve", Duration::from_secs(60), || {
             check_eq!(Conn::open(plaintext)?.call(12, &requests::metadata(&[]))?.brokers.len(), 1, "brokers");
             Ok(())
         })?;
         progress(format!("it serves after {:.1} s", begin.elapsed().as_secs_f32()));
-        Ok(BearerBroker { home, plaintext, issuer, odd_keys, first: at(2), process: Mutex::new(Some(process)) })
+        Ok(BearerBroker {
+            home,
+            plaintext,
+            issuer,
+            odd_keys: odd_file,
+            first: at(2),
+            process: Mutex::new(Some(process)),
+        })
     }
 
     pub fn at(&self, listener: Listener) -> SocketAddr {
@@ -199,13 +204,18 @@ impl BearerBroker {
 
     /// A topic with one partition.
     pub fn create_topic(&self, name: &str) -> Result<()> {
+        self.create_topic_of(name, 1)
+    }
+
+    pub fn create_topic_of(&self, name: &str, partitions: usize) -> Result<()> {
         let mut conn = Conn::open(self.plaintext)?;
-        let reply = conn.call(7, &requests::create_topic(name, &[&[1]], &[]))?;
+        let reply = conn.call(7, &requests::create_topic(name, &vec![&[1][..]; partitions], &[]))?;
         check_eq!(reply.topics[0].error_code, 0, "creation of {name}: {:?}", reply.topics[0].error_message);
         wait_for(&format!("a leader of {name}"), Duration::from_secs(30), || {
             let seen = conn.call(12, &requests::metadata(&[name]))?;
             check_eq!(seen.topics[0].error_code, 0, "error of {name}");
-            check_eq!(seen.topics[0].partitions[0].error_code, 0, "error of its partition");
+            check_eq!(seen.topics[0].partitions.len(), partitions, "its partitions");
+            check!(seen.topics[0].partitions.iter().all(|p| p.error_code == 0), "a partition without a leader");
             Ok(())
         })
     }

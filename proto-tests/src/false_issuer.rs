@@ -66,7 +66,7 @@ struct State {
 
 impl FalseIssuer {
     pub fn start(answer: Answer) -> Result<FalseIssuer> {
-        let host = address::issuer(address::next());
+        let host = address::issuer(address::next(address::Role::Issuer));
         Self::start_at((host, address::free_ports(host, 18_000, 1)?).into(), answer)
     }
 

@@ -32,7 +32,7 @@ const ADDED: u16 = 16 * 4;
 impl Spec {
     /// A doorkeeper before that backend (`host:port,...`, a listener without authentication).
     pub fn new(backend: &str) -> Result<Spec> {
-        let n = address::next();
+        let n = address::next(address::Role::Front);
         let host = address::front(n);
         let port = address::free_ports(host, 21_000, 2 * address::BLOCK + ADDED)?;
         let mut spec =

@@ -29,6 +29,17 @@ pub const MECHANISMS: &str = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512";
 /// The JAAS entry of a listener for SCRAM.
 pub const SCRAM_JAAS: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
 
+/// `connections.max.reauth.ms` of a listener, and of SCRAM-SHA-512 on it, with sessions that no trial sees the end of.
+pub const SESSIONS: (u64, u64) = (60_000, 30_000);
+/// The same where trials wait for the end. The second is less than what has to lie between two re-authentications.
+pub const BRIEF_SESSIONS: (u64, u64) = (1_500, 400);
+
+/// The keys that set the sessions of a listener, named in lower case.
+pub fn session_keys(listener: &str, (all, sha_512): (u64, u64)) -> [(String, String); 2] {
+    let key = |mechanism: &str| format!("listener.name.{listener}.{mechanism}connections.max.reauth.ms");
+    [(key(""), all.to_string()), (key("scram-sha-512."), sha_512.to_string())]
+}
+
 /// A real broker, controller included.
 pub struct Guarded {
     pub home: PathBuf,
@@ -36,6 +47,12 @@ pub struct Guarded {
     pub plaintext: SocketAddr,
     pub sasl: SocketAddr,
     pub sasl_ssl: SocketAddr,
+    /// The controller's, SASL_PLAINTEXT with PLAIN.
+    pub controller: SocketAddr,
+    /// SASL_PLAINTEXT with the sessions of [`SESSIONS`].
+    pub sessions: SocketAddr,
+    /// SASL_PLAINTEXT with those of [`BRIEF_SESSIONS`].
+    pub brief_sessions: SocketAddr,
     /// Kept while it serves.
     process: Mutex<Option<Background>>,
 }
@@ -47,7 +64,7 @@ impl Guarded {
         progress("formatting and starting a broker with an authorizer and SCRAM");
         let home = kafka_home()?;
         let host = address::broker(9);
-        let port = address::free_ports(host, 19_900, 4)?;
+        let port = address::free_ports(host, 19_900, 6)?;
         let at = |offset| SocketAddr::from((host, port + offset));
         let dir = scratch::dir("guarded");
         let pki = pki::get()?;
@@ -57,16 +74,21 @@ impl Guarded {
                 .map(|bits| format!("listener.name.{listener}.scram-sha-{bits}.sasl.jaas.config={SCRAM_JAAS}\n"))
                 .concat()
         };
+        let sessions = |listener: &str, of: (u64, u64)| {
+            let keys = session_keys(listener, of).map(|(key, value)| format!("{key}={value}\n")).concat();
+            format!("{keys}listener.name.{listener}.plain.sasl.jaas.config={}\n{}", jaas(), scram(listener))
+        };
         let text = format!(
             "process.roles=broker,controller\nnode.id=1\n\
-             listeners=PLAINTEXT://{},SASL://{},TLSSASL://{},CONTROLLER://{controller}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLSSASL:SASL_SSL,CONTROLLER:SASL_PLAINTEXT\n\
+             listeners=PLAINTEXT://{},SASL://{},TLSSASL://{},SESSIONS://{},BRIEF://{},CONTROLLER://{controller}\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,TLSSASL:SASL_SSL,\
+             SESSIONS:SASL_PLAINTEXT,BRIEF:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT\n\
              inter.broker.listener.name=SASL\nsasl.mechanism.inter.broker.protocol=PLAIN\n\
              controller.listener.names=CONTROLLER\nsasl.mechanism.controller.protocol=PLAIN\n\
              controller.quorum.bootstrap.servers={controller}\n\
              sasl.enabled.mechanisms={MECHANISMS}\nlistener.name.controller.sasl.enabled.mechanisms=PLAIN\n\
              listener.name.sasl.plain.sasl.jaas.config={jaas}\nlistener.name.tlssasl.plain.sasl.jaas.config={jaas}\n\
-             listener.name.controller.plain.sasl.jaas.config={jaas}\n{}{}\
+             listener.name.controller.plain.sasl.jaas.config={jaas}\n{}{}{sessions}\
              ssl.keystore.type=PEM\nssl.keystore.location={}\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users={SUPER_USERS}\n\
              connection.failed.authentication.delay.ms={FAILURE_DELAY}\n\
@@ -76,10 +98,13 @@ impl Guarded {
             at(0),
             at(1),
             at(2),
+            at(4),
+            at(5),
             scram("sasl"),
             scram("tlssasl"),
             stores::text(&keys),
             dir.join("data").display(),
+            sessions = sessions("sessions", SESSIONS) + &sessions("brief", BRIEF_SESSIONS),
             controller = at(3),
             jaas = jaas(),
         );
@@ -94,8 +119,16 @@ impl Guarded {
             .env("KAFKA_HEAP_OPTS", "-Xms128m -Xmx512m")
             .env("KAFKA_JVM_PERFORMANCE_OPTS", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto");
         let process = Background::start("the guarded broker", serve, &dir.join("broker.log"))?;
-        let broker =
-            Guarded { home, plaintext: at(0), sasl: at(1), sasl_ssl: at(2), process: Mutex::new(Some(process)) };
+        let broker = Guarded {
+            home,
+            plaintext: at(0),
+            sasl: at(1),
+            sasl_ssl: at(2),
+            controller: at(3),
+            sessions: at(4),
+            brief_sessions: at(5),
+            process: Mutex::new(Some(process)),
+        };
         broker.open_topics()?;
         progress(format!("it serves after {:.1} s", begin.elapsed().as_secs_f32()));
         Ok(broker)

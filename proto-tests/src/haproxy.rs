@@ -18,7 +18,7 @@ pub struct Haproxy {
 impl Haproxy {
     /// One that connects to `to` from the address `from`, with these words on its `server` line.
     pub fn start(from: Ipv4Addr, to: SocketAddr, words: &str) -> Result<Haproxy> {
-        let n = address::next();
+        let n = address::next(address::Role::Balancer);
         let host = address::balancer(n);
         let at: SocketAddr = (host, address::free_ports(host, 19_000, 1)?).into();
         let file = scratch::dir(&format!("haproxy-{n}")).join("haproxy.cfg");

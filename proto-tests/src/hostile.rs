@@ -41,6 +41,8 @@ pub enum Step {
     Answer(Answer),
     /// Each byte in a segment of its own.
     Bytewise(Vec<u8>),
+    /// Nothing for so many milliseconds.
+    Wait(u64),
     /// One byte each time that many milliseconds have passed, for as long as the look lasts.
     Drip(Vec<u8>, u64),
     /// A byte out of band.
@@ -144,6 +146,7 @@ fn run(case: &Case, to: SocketAddr, expect: &Expect) -> Result<()> {
                 drop(conn.send(&bytes));
             }
             Step::Bytewise(bytes) => bytes.iter().for_each(|b| drop(conn.send(&[*b]))),
+            Step::Wait(millis) => std::thread::sleep(Duration::from_millis(*millis)),
             Step::Drip(bytes, pause) => {
                 let (bytes, pause) = (bytes.clone(), Duration::from_millis(*pause));
                 let mut stream = conn.stream().try_clone().context("a second handle")?;

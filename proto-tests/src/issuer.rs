@@ -110,7 +110,7 @@ impl Keys {
 impl Issuer {
     /// Starts one with new keys, and waits until it serves.
     pub fn start() -> Result<Issuer> {
-        let n = address::next();
+        let n = address::next(address::Role::Issuer);
         let host = address::issuer(n);
         let port = address::free_ports(host, 18_000, 3)?;
         let at = |offset| SocketAddr::from((host, port + offset));

@@ -19,6 +19,7 @@ pub mod hostile;
 pub mod http;
 pub mod issuer;
 pub mod kraft;
+pub mod odd_keys;
 pub mod wire;
 
 pub mod compare;

@@ -155,6 +155,28 @@ pub fn java_with(
     environment: &[(&str, &str)],
     limit: Duration,
 ) -> Result<String> {
+    java(home, program, &[], args, environment, limit)
+}
+
+/// The same with options of the JVM.
+pub fn java_with_options(
+    home: &Path,
+    program: &str,
+    options: &[String],
+    args: &[&str],
+    limit: Duration,
+) -> Result<String> {
+    java(home, program, options, args, &[], limit)
+}
+
+fn java(
+    home: &Path,
+    program: &str,
+    options: &[String],
+    args: &[&str],
+    environment: &[(&str, &str)],
+    limit: Duration,
+) -> Result<String> {
     let mut command = process::command("java");
     command
         .args([
@@ -167,6 +189,7 @@ pub fn java_with(
         ])
         .arg(format!("{}:{}/libs/*", compile_at(home)?.display(), home.display()))
         .arg(format!("-Dlog4j2.configurationFile={}/config/tools-log4j2.yaml", home.display()))
+        .args(options)
         .arg(program)
         .args(args)
         .envs(environment.iter().copied());

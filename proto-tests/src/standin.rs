@@ -65,7 +65,7 @@ struct Told {
 impl Standin {
     /// An address for a stand-in that does not listen yet.
     pub fn reserve() -> Result<SocketAddr> {
-        let host = address::standin(address::next());
+        let host = address::standin(address::next(address::Role::Standin));
         Ok((host, address::free_ports(host, 18_000, 1)?).into())
     }
 

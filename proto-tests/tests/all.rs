@@ -18,7 +18,7 @@ mod big;
 mod certificates;
 #[path = "all/clients.rs"]
 mod clients;
-#[path = "all/configs.rs"]
+#[path = "all/configs/mod.rs"]
 mod configs;
 #[path = "all/configuration.rs"]
 mod configuration;
@@ -42,6 +42,8 @@ mod observe;
 mod passwords;
 #[path = "all/principals.rs"]
 mod principals;
+#[path = "all/reauthentication/mod.rs"]
+mod reauthentication;
 #[path = "all/relay.rs"]
 mod relay;
 #[path = "all/reliability.rs"]
@@ -92,8 +94,9 @@ fn main() -> ExitCode {
         passwords::trials(),
         scram::trials(),
         scram_client::trials(),
-        oauthbearer::trials(),
         backend_login::trials(),
+        oauthbearer::trials(),
+        reauthentication::trials(),
         store_faults::trials(),
         store_tools::trials(),
         tls::trials(),

@@ -73,8 +73,8 @@ keys! {
 "SASL" {
     SASL_ENABLED_MECHANISMS = "sasl.enabled.mechanisms", List, Fixed("GSSAPI"), Listener, true,
         "The SASL mechanisms of a listener, in the order in which clients are told them. The default is Kafka's; this \
-         version offers PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. PLAIN needs a JAAS entry on every SASL listener, unless \
-         `sasl.plain.credentials` names SCRAM credentials alone; the other two need `store.dir` instead.";
+         version offers PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. PLAIN needs a JAAS entry on every SASL listener, unless \
+         `sasl.plain.credentials` names SCRAM credentials alone; the SCRAM mechanisms need `store.dir` instead, and OAUTHBEARER the keys of an issuer.";
     SASL_JAAS_CONFIG = "sasl.jaas.config", Password, Derived("section `<listener>.KafkaServer`, else `KafkaServer`, of the static JAAS file"),
         MechanismOnly, true,
         "The JAAS entry of one mechanism on one listener: exactly one login module with its options, ended by a semicolon. \
@@ -144,7 +144,7 @@ keys! {
         "The longest wait in milliseconds after a failed fetch.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS = "sasl.oauthbearer.jwks.endpoint.max.staleness.ms", Long(1), Fixed("86400000"), Mechanism, true,
         "Not a Kafka key. How long in milliseconds keys are used after they were last seen at the issuer; then its tokens are refused until \
-         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`.";
+         they are fetched again. At least `sasl.oauthbearer.jwks.endpoint.refresh.ms`; where it is not set, at least twice that.";
     SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS = "sasl.oauthbearer.jwks.endpoint.early.refresh.ms", Long(1), Fixed("60000"), Mechanism, true,
         "Not a Kafka key. A token whose key is not known has the keys fetched at once, and is judged by the new ones. The least time in \
          milliseconds between two such fetches, whoever causes them.";

@@ -271,32 +271,31 @@ fn read_sasl(
         scram::check_keys(reader, name);
     }
     for mechanism in enabled {
-        if mechanism == OAUTHBEARER {
-            if let Some((config, jaas)) = oauthbearer::read(reader, logins, endpoint, behind_proxy) {
-                let properties = mechanism_properties(reader, name, &mechanism);
-                mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: Some(config) });
-            }
-            continue;
-        }
-        // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
-        let key = format!("{}{}.sasl.server.callback.handler.class", name.key_prefix(), mechanism.to_lowercase());
-        if let Some(found) = reader.find_by_name(&key) {
-            reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
-        }
+        let own = format!("{}{}.", name.key_prefix(), mechanism.to_lowercase());
         let reauth = &keys::CONNECTIONS_MAX_REAUTH_MS;
-        let found = reader.find_by_name(&format!("{}{}.{}", name.key_prefix(), mechanism.to_lowercase(), reauth.name));
+        let found = reader.find_by_name(&format!("{own}{}", reauth.name));
         reader.number(reauth, found);
-        let jaas = if is_scram(&mechanism) {
-            logins.scram_context(reader, name, &mechanism)
-        } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
-            // No user is there.
-            Some(JaasContext::default())
+        let (oauthbearer, jaas) = if mechanism == OAUTHBEARER {
+            oauthbearer::read(reader, logins, endpoint, behind_proxy).unzip()
         } else {
-            logins.server_context(reader, name, &mechanism)
+            // In Kafka this class replaces the verification, so leaving it out could let the wrong clients in.
+            let class = keys::SASL_SERVER_CALLBACK_HANDLER_CLASS.name;
+            if let Some(found) = reader.find_by_name(&format!("{own}{class}")) {
+                reader.error(&found, "doorkeeper runs no Java classes to verify credentials; expected no such key");
+            }
+            let jaas = if is_scram(&mechanism) {
+                logins.scram_context(reader, name, &mechanism)
+            } else if plain.is_some_and(|plain| !plain.jaas) && mechanism == "PLAIN" {
+                // No user is there.
+                Some(JaasContext::default())
+            } else {
+                logins.server_context(reader, name, &mechanism)
+            };
+            (None, jaas)
         };
         if let Some(jaas) = jaas {
             let properties = mechanism_properties(reader, name, &mechanism);
-            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer: None });
+            mechanisms.push(MechanismConfig { name: mechanism, jaas, properties, oauthbearer });
         }
     }
     SaslListenerConfig { mechanisms, max_receive_size }

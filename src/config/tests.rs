@@ -130,6 +130,7 @@ mod login;
 mod metrics;
 mod naming;
 mod node_hosts;
+mod oauthbearer;
 mod scram;
 mod tls;
 mod token_login;

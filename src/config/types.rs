@@ -54,6 +54,17 @@ pub struct ServerConfig {
     pub administrators: Arc<HashSet<KafkaPrincipal>>,
 }
 
+impl ServerConfig {
+    /// The listeners that take tokens without a signature.
+    pub fn insecure_validators(&self) -> Vec<String> {
+        let is_one =
+            |mechanism: &MechanismConfig| mechanism.oauthbearer.as_ref().is_some_and(OauthbearerConfig::is_unsecured);
+        let listeners =
+            self.listeners.iter().filter(|l| l.sasl.as_ref().is_some_and(|sasl| sasl.mechanisms.iter().any(is_one)));
+        listeners.map(|listener| listener.name.as_str().to_owned()).collect()
+    }
+}
+
 /// One listener.
 #[derive(Clone, Debug)]
 pub struct ListenerConfig {

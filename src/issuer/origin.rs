@@ -36,7 +36,7 @@ pub enum KeyFault {
     /// A key set in which no key can be used.
     #[error("none of its {0} keys can be used to verify tokens")]
     NoUsableKey(usize),
-    /// Our own settings of TLS cannot be used any more, and never could since the start.
+    /// Our own settings of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The URL.
@@ -147,7 +147,7 @@ pub(super) fn look(file: &WatchedFile) -> Result<Fetched, KeyFault> {
 
 fn parse(bytes: &[u8]) -> Result<Fetched, KeyFault> {
     let (keys, skipped) = KeySet::parse(bytes)?;
-    if keys.len() == 0 {
+    if keys.is_empty() {
         return Err(KeyFault::NoUsableKey(skipped.len()));
     }
     Ok(Fetched::New(keys, skipped))

@@ -13,11 +13,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::location::KeyLocation;
+use super::location::{KeyLocation, UrlError};
 use super::origin::{FETCH_TIME_LIMIT, Origin};
 use super::refresh;
 use super::throttle::{SAME_KID_INTERVAL, Throttle};
 use super::trust::IssuerTls;
+use crate::config::IssuerKeys;
 use crate::jwt::KeySet;
 
 /// Longest time that a login, or the start, waits for a fetch: a moment longer than it may take.
@@ -44,6 +45,21 @@ pub struct KeySourceConfig {
     pub max_staleness: Duration,
     /// The least time between two fetches because of unknown ids.
     pub early_interval: Duration,
+}
+
+impl KeySourceConfig {
+    /// What the configuration says of an issuer's keys.
+    pub fn of(keys: &IssuerKeys) -> Result<Self, UrlError> {
+        Ok(Self {
+            location: KeyLocation::parse(&keys.url.value, keys.allow_http)?,
+            tls: IssuerTls::new(keys.tls.clone()),
+            refresh: keys.refresh,
+            retry_backoff: keys.retry_backoff,
+            retry_backoff_max: keys.retry_backoff_max,
+            max_staleness: keys.max_staleness,
+            early_interval: keys.early_interval,
+        })
+    }
 }
 
 /// There are no keys: none have been fetched yet, or the last ones are too old.

@@ -1,6 +1,7 @@
 //! All sources of keys: equal configurations share one, over listeners and over reloads.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub enum KeySourceError {
     /// A file system hangs.
     #[error("the file cannot be read within {} ms", FETCH_TIME_LIMIT.as_millis())]
     Hangs,
+    /// No thread to read it.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// Nothing could fetch.
     #[error("keys are fetched by a runtime, and there is none")]
     NoRuntime,
@@ -134,7 +138,7 @@ impl KeySourceStatus {
 fn open(config: &KeySourceConfig) -> Result<Origin, KeySourceError> {
     let (sender, receiver) = mpsc::channel();
     let (location, tls) = (config.location.clone(), config.tls.clone());
-    std::thread::spawn(move || {
+    let reading = move || {
         let opened = match &location {
             KeyLocation::File(path) => {
                 // For the source itself it has not been read yet.
@@ -144,6 +148,7 @@ fn open(config: &KeySourceConfig) -> Result<Origin, KeySourceError> {
         };
         // Whoever asked may have given up.
         let _ = sender.send(opened.and_then(|()| Ok(Origin::open(&location, &tls)?)));
-    });
+    };
+    std::thread::Builder::new().name("issuer".into()).spawn(reading).map_err(KeySourceError::Thread)?;
     receiver.recv_timeout(FETCH_TIME_LIMIT).unwrap_or(Err(KeySourceError::Hangs))
 }

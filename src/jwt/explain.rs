@@ -52,7 +52,7 @@ pub fn explain(token: &str, candidates: &[Candidate<'_>], now: SystemTime) -> Ex
     let verdict = match told.token(token, candidates, now) {
         Ok(Some(accepted)) => {
             let Accepted { principal_name, expires, .. } = &accepted;
-            told.line("verdict", format!("accepted: {principal_name} until {}", time(*expires)));
+            told.line("verdict", format!("accepted: User:{principal_name} until {}", time(*expires)));
             Verdict::Accepted(accepted)
         }
         Ok(None) => {
@@ -117,7 +117,7 @@ impl Told {
             self.line("listener", "takes tokens without a signature: it believes everyone".into());
             let claims = Unsecured::parse(token)?;
             let accepted = rules.judge(&claims, now)?;
-            self.line("principal", accepted.principal_name.clone());
+            self.line("principal", format!("User:{}", accepted.principal_name));
             return Ok(Some(accepted));
         }
         let token = Unverified::parse(token)?;
@@ -174,7 +174,7 @@ impl Told {
         self.step("times", rules.check_times(claims, now), |_| {
             format!("valid at {}, clocks being {skew} s off at most", time(now))
         });
-        self.step("principal", rules.principal_name(claims), String::clone);
+        self.step("principal", rules.principal_name(claims), |name| format!("User:{name}"));
         self.step("scope", rules.scope(claims), |scope| list(scope.iter().map(String::as_str)));
         if rules.groups_claim.is_some() {
             self.step("groups", rules.groups(claims), |groups| list(groups.iter().map(|group| &**group)));

@@ -10,7 +10,7 @@ use super::algorithm::KeyKind;
 use super::header::{Header, is_kid};
 use super::json::{Object, Value};
 use super::verify::PublicKey;
-use super::{Algorithm, TokenFault, base64url};
+use super::{Algorithm, TokenFault, base64url, roca};
 
 /// Fewest and most bits of an RSA modulus.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -45,6 +45,8 @@ pub enum KeyFault {
     Member,
     /// The modulus has fewer than 2048 or more than 8192 bits, or is even.
     Modulus,
+    /// The modulus is of a kind that can be factored (CVE-2017-15361).
+    Weak,
     /// The exponent is even, 1, or of more than 33 bits.
     Exponent,
     /// The library does not take this RSA key.
@@ -68,6 +70,7 @@ impl KeyFault {
             Self::Kid => "its kid is not usable",
             Self::Member => "a member is missing or malformed",
             Self::Modulus => "its modulus does not have 2048 to 8192 bits, or is even",
+            Self::Weak => "its modulus can be factored (CVE-2017-15361)",
             Self::Exponent => "its exponent is not usable",
             Self::Rsa => "it is not a usable RSA key",
             Self::Point => "its point is not on the curve",
@@ -185,6 +188,9 @@ fn rsa(members: &Object, alg: Option<Algorithm>) -> Result<PublicKey, KeyFault> 
     }
     if is_even(&exponent) || !(2..=MAX_EXPONENT_BITS).contains(&bits(&exponent)) {
         return Err(KeyFault::Exponent);
+    }
+    if roca::is_weak(&modulus) {
+        return Err(KeyFault::Weak);
     }
     PublicKey::rsa(&modulus, &exponent, alg.unwrap_or(Algorithm::Rs256))
 }

@@ -15,6 +15,7 @@ mod header;
 mod json;
 mod jwk;
 mod key_set;
+mod roca;
 mod rules;
 mod template;
 mod token;
@@ -32,3 +33,6 @@ pub use key_set::{KeySet, KeySetError, MAX_KEY_SET_LEN, MAX_KEYS, SkippedKey};
 pub use rules::{Accepted, ClaimRules, MAX_GROUPS, MAX_NAME_LEN, TokenTypes};
 pub use template::{Template, TemplateError};
 pub use token::{MAX_TOKEN_LEN, Unverified};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::json::{Object, Value};
+use super::json::Object;
 use super::{Claims, Header, KeySet, TokenFault, base64url};
 use crate::secret::Secret;
 
@@ -11,8 +11,14 @@ pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 
 /// A compact JWS (RFC 7515 §7.1), split, header and claims parsed strictly. NOTHING in it is verified.
 pub struct Unverified<'t> {
-    header: Header,
+    jws: Jws<'t>,
     claims: Claims,
+}
+
+/// A compact JWS whatever its payload is.
+pub(super) struct Jws<'t> {
+    header: Header,
+    payload: Vec<u8>,
     /// What is signed: the first two parts and the dot between them.
     signed: &'t str,
     signature: Secret,
@@ -21,25 +27,19 @@ pub struct Unverified<'t> {
 impl<'t> Unverified<'t> {
     /// Takes a token apart. Linear in its length, which is looked at first.
     pub fn parse(token: &'t str) -> Result<Self, TokenFault> {
-        let [header, payload, signature] = split(token)?;
-        let header = Header::parse(&base64url::decode(header)?)?;
-        let signature = Secret::new(base64url::decode(signature)?);
-        if signature.is_empty() {
-            return Err(TokenFault::Signature);
-        }
-        let claims = Claims::new(Object::parse(&base64url::decode(payload)?)?, header.typ());
-        let signed = &token[..token.rfind('.').unwrap_or_default()];
-        Ok(Self { header, claims, signed, signature })
+        let jws = Jws::parse(token)?;
+        let claims = Claims::new(Object::parse(&jws.payload)?, jws.header.typ());
+        Ok(Self { jws, claims })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.jws.header
     }
 
     /// The `iss` that it claims: only for choosing whose keys to try.
     pub fn issuer(&self) -> Option<&str> {
-        self.claims.get("iss").and_then(Value::as_str)
+        self.claims.string("iss")
     }
 
     /// What it claims, for people who ask: nothing may be decided by it.
@@ -51,9 +51,24 @@ impl<'t> Unverified<'t> {
     ///
     /// [`TokenFault::UnknownKey`] says that no key has the token's `kid`: newer keys may help.
     pub fn verify(self, keys: &KeySet) -> Result<Claims, TokenFault> {
-        let key = keys.select(&self.header)?;
-        key.verify(self.header.algorithm(), self.signed.as_bytes(), self.signature.expose())?;
+        self.jws.verify(keys)?;
         Ok(self.claims)
+    }
+}
+
+impl<'t> Jws<'t> {
+    pub(super) fn parse(token: &'t str) -> Result<Self, TokenFault> {
+        let [header, payload, signature] = split(token)?;
+        let signed = &token[..header.len() + 1 + payload.len()];
+        let header = Header::parse(&base64url::decode(header)?)?;
+        let payload = base64url::decode(payload)?;
+        let signature = Secret::new(base64url::decode(signature)?);
+        Ok(Self { header, payload, signed, signature })
+    }
+
+    pub(super) fn verify(&self, keys: &KeySet) -> Result<(), TokenFault> {
+        let key = keys.select(&self.header)?;
+        key.verify(self.header.algorithm(), self.signed.as_bytes(), self.signature.expose())
     }
 }
 
@@ -74,6 +89,6 @@ pub(super) fn split(token: &str) -> Result<[&str; 3], TokenFault> {
 
 impl fmt::Debug for Unverified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unverified").field("header", &self.header).finish_non_exhaustive()
+        f.debug_struct("Unverified").field("header", &self.jws.header).finish_non_exhaustive()
     }
 }

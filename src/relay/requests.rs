@@ -272,6 +272,8 @@ impl Relay {
                 continue;
             }
             if self.session_end.is_over() {
+                let late = self.session_end.over_for(Instant::now());
+                tracing::debug!(api = row.name, ?late, "a request after the session's end");
                 return Err(CloseReason::SessionExpired);
             }
             let whole = unread.len() >= LENGTH_PREFIX + size as usize;

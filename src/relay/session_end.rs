@@ -43,6 +43,11 @@ impl SessionEnd {
         self.is_over
     }
 
+    /// For how long it has been over `now`.
+    pub(super) fn over_for(&self, now: Instant) -> Duration {
+        self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
     /// It is `now`.
     pub(super) fn tick(&mut self, now: Instant) {
         self.is_over = self.at.is_some_and(|at| at <= now);

@@ -67,6 +67,11 @@ pub trait Mechanism: Send + Sync {
     /// Starts one exchange with one client.
     fn start(&self, peer: &Peer) -> Box<dyn ServerExchange>;
 
+    /// Waits, not for long, for what the mechanism can start without but would rather have. Called once, before [`Self::must_reject`].
+    fn prepare(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// First tokens that this mechanism must not accept. The registry tries each in an exchange of its own when a listener
     /// starts, and answers every challenge by [`Self::must_reject_then`]; unless each ends in a rejection, the listener does not start.
     /// Override it if the default ones miss what is most likely to be wrong with the configuration; at least one is needed.

@@ -4,9 +4,11 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
+mod as_if_read;
 pub mod gate;
 pub mod guesses;
 mod mechanism;
+pub mod oauthbearer;
 pub mod passwords;
 pub mod plain;
 mod registry;

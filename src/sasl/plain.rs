@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::future;
+use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -117,8 +118,9 @@ struct User {
 struct Users {
     /// Those of the JAAS section.
     by_name: HashMap<Box<str>, User>,
-    /// What an unknown user's password is compared with, so that it costs what a wrong password costs.
-    nobody: User,
+    /// What an unknown user's password is compared with, so that it costs what a wrong password costs: as many as there are users, one of
+    /// them for each name, because what is always the same is always in the processor's cache. No name is theirs.
+    nobodies: Box<[(Box<str>, User)]>,
     /// Those of the store, if they may log in here.
     stored: Option<StoredUsers>,
     guesses: Arc<Guesses>,
@@ -211,8 +213,14 @@ impl Pending {
 
 impl Users {
     fn new(by_name: HashMap<Box<str>, User>, stored: Option<StoredUsers>, guesses: Arc<Guesses>) -> Self {
-        let nobody = User { password: Secret::new("nobody has this password"), principal: KafkaPrincipal::anonymous() };
-        Self { by_name, nobody, stored, guesses }
+        let nobody = |like: &str| {
+            let user =
+                User { password: Secret::new("nobody has this password"), principal: KafkaPrincipal::anonymous() };
+            ("\0".repeat(like.len()).into(), user)
+        };
+        let names = by_name.keys().map(AsRef::as_ref);
+        let nobodies = if by_name.is_empty() { [nobody("")].into() } else { names.map(nobody).collect() };
+        Self { by_name, nobodies, stored, guesses }
     }
 
     /// The checks in Kafka's order: parts, user, password, credentials, authorization id. So only who knows the password
@@ -246,10 +254,16 @@ impl Users {
     }
 
     fn verify(&self, message: &Message<'_>, admitted: Admitted) -> Option<&User> {
-        let (user, known) = match self.by_name.get(message.username) {
-            Some(user) => (user, Choice::from(1)),
-            None => (&self.nobody, Choice::from(0)),
+        // Looked up for everybody.
+        let hash = self.by_name.hasher().hash_one(message.username) as usize;
+        let [first, ..] = &*self.nobodies else { return None };
+        let (name, nobody) = self.nobodies.get(hash % self.nobodies.len()).unwrap_or(first);
+        let (name, user, known) = match self.by_name.get_key_value(message.username) {
+            Some((name, user)) => (name, user, Choice::from(1)),
+            None => (name, nobody, Choice::from(0)),
         };
+        // The table has compared the name of who is in it.
+        black_box(**name == *message.username);
         let right = same_password(message.password.as_bytes(), user.password.expose());
         let user = bool::from(known & right).then_some(user);
         match user {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::mechanism::{AuthnError, Mechanism, MechanismError, MechanismName, Peer, Step};
 use super::shared::{FactoryInput, Shared};
-use super::{plain, scram};
+use super::{oauthbearer, plain, scram};
 use crate::config::{ListenerName, MechanismConfig, SaslListenerConfig};
 use crate::scram::ScramMechanism;
 
@@ -86,10 +86,11 @@ impl Registry {
         Self::default()
     }
 
-    /// The mechanisms that come with doorkeeper: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512.
+    /// The mechanisms that come with doorkeeper: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER.
     pub fn with_builtin() -> Self {
         let plain: Factory = Box::new(plain::factory);
-        let mut factories = BTreeMap::from([(plain::name(), plain)]);
+        let oauthbearer: Factory = Box::new(oauthbearer::factory);
+        let mut factories = BTreeMap::from([(plain::name(), plain), (oauthbearer::name(), oauthbearer)]);
         for mechanism in ScramMechanism::ALL {
             factories.insert(scram::name(mechanism), Box::new(move |input| scram::factory(mechanism, input)));
         }
@@ -136,6 +137,7 @@ impl Registry {
             if built.name() != name {
                 return Err(failed(MechanismError(format!("its factory built {}", built.name()))));
             }
+            built.prepare().await;
             self_check(&*built, listener).await.map_err(|finding| RegistryError::SelfCheck {
                 listener: listener.clone(),
                 name: name.clone(),

@@ -121,7 +121,7 @@ async fn configuration_errors_name_what_is_wrong() {
     assert_eq!(text(&[]).await.as_deref(), Some("listener CLIENTS: no SASL mechanisms are enabled"));
     for unknown in ["GSSAPI", "plain", "", "PLAIN "] {
         let expected = format!(
-            "listener CLIENTS: SASL mechanism {unknown:?} is not known; known are: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
+            "listener CLIENTS: SASL mechanism {unknown:?} is not known; known are: OAUTHBEARER, PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"
         );
         assert_eq!(text(&["PLAIN", unknown]).await, Some(expected));
     }

@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::as_if_read::as_if_read;
 use super::guesses::{Guesser, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange, Step,
@@ -20,9 +21,7 @@ use super::mechanism::{
 use super::shared::{FactoryInput, ScramCredentials};
 use crate::principal::KafkaPrincipal;
 use crate::scram::server::{self, AwaitsCredential, AwaitsProof, OpeningError, ProofError};
-use crate::scram::{
-    MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramCredential, ScramMechanism, UnknownUsers,
-};
+use crate::scram::{MAX_CLIENT_MESSAGE_LEN, MAX_ITERATIONS, MIN_ITERATIONS, Nonce, ScramMechanism, UnknownUsers};
 use crate::secret::Secret;
 
 const OTHER_AUTHZID: Rejection =
@@ -133,16 +132,6 @@ impl Users {
         let next = Box::new(AwaitClientFinal { waits, is_known, guesser });
         Ok(Step::Challenge { token: server_first.into(), next })
     }
-}
-
-/// The same credential, made with about the work of reading one that is kept.
-fn as_if_read(mechanism: ScramMechanism, unknown: &ScramCredential) -> ScramCredential {
-    let (salt, stored_key) = (unknown.salt(), unknown.stored_key().expose());
-    let record = [salt, stored_key, unknown.server_key().expose()].concat();
-    let (salt, keys) = record.split_at(salt.len());
-    let (stored_key, server_key) = keys.split_at(stored_key.len());
-    ScramCredential::from_keys(mechanism, salt, stored_key, server_key, unknown.iterations())
-        .unwrap_or_else(|_| unknown.clone())
 }
 
 /// Waits for the client's proof that it knows the password.

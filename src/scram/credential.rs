@@ -12,6 +12,28 @@ use crate::secret::Secret;
 pub const MAX_SALT_LEN: usize = 1024;
 
 /// The verifier of one user and mechanism. Whoever has it cannot log in with it, but can pretend to be the server.
+///
+/// `Debug` shows neither key. It cannot be compared, printed or serialised (SEC-23); the first shows that nothing else stops these:
+/// ```
+/// # use doorkeeper::scram::{ScramCredential, ScramMechanism};
+/// # let of = |key: [u8; 32]| ScramCredential::from_keys(ScramMechanism::Sha256, b"salt", &key, &key, 4096).unwrap();
+/// assert_eq!(format!("{:?}", of([0xab; 32])).matches("[hidden]").count(), 2);
+/// ```
+/// ```compile_fail,E0369
+/// # use doorkeeper::scram::{ScramCredential, ScramMechanism};
+/// # let of = |key: [u8; 32]| ScramCredential::from_keys(ScramMechanism::Sha256, b"salt", &key, &key, 4096).unwrap();
+/// assert!(of([0xab; 32]) == of([0xab; 32]));
+/// ```
+/// ```compile_fail,E0277
+/// # use doorkeeper::scram::{ScramCredential, ScramMechanism};
+/// # let of = |key: [u8; 32]| ScramCredential::from_keys(ScramMechanism::Sha256, b"salt", &key, &key, 4096).unwrap();
+/// println!("{}", of([0xab; 32]));
+/// ```
+/// ```compile_fail,E0277
+/// # use doorkeeper::scram::{ScramCredential, ScramMechanism};
+/// # let of = |key: [u8; 32]| ScramCredential::from_keys(ScramMechanism::Sha256, b"salt", &key, &key, 4096).unwrap();
+/// serde_json::to_string(&of([0xab; 32]));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ScramCredential {
     salt: Box<[u8]>,

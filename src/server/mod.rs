@@ -212,6 +212,7 @@ impl Server {
         metrics.watch_logins(shared.guesses.clone(), shared.passwords.clone());
         let key_sources = shared.key_sources.clone();
         metrics.watch_issuers(move || key_sources.status());
+        metrics.set_insecure_validators(config.insecure_validators());
         metrics.set_max_connections(limit_of(config.limits.max_connections));
         let common = Common {
             metrics,

@@ -136,6 +136,7 @@ impl Server {
         self.administration.set_administrators(config.administrators.clone());
         self.common.limiter.apply(&config.limits);
         credentials::apply(&self.shared, &config.logins);
+        self.common.metrics.set_insecure_validators(config.insecure_validators());
         self.common.metrics.set_max_connections(limit_of(config.limits.max_connections));
         self.common.topology.reconfigure(config.backend.clone());
         if let Some(tls) = parts.backend_tls {

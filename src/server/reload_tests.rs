@@ -13,6 +13,9 @@ use crate::config::keys::KEYS;
 use crate::config::load;
 use crate::sasl::{AuthnError, BoxFuture, Mechanism, MechanismName, Peer, ServerExchange, Step};
 
+#[path = "reload_tests_oauthbearer.rs"]
+mod oauthbearer;
+
 /// A directory with a configuration file, key stores and the like, deleted with the value.
 struct Directory(PathBuf);
 
@@ -154,6 +157,10 @@ async fn state(server: &Server, directory: &Path) -> Vec<String> {
         let (told, naming) = (running.addresses().bootstrap(), &context.naming);
         state.push(format!("{name} is told as {}, {:?}, {naming:?}", told.0, context.proxy_protocol));
         state.push(format!("{name} {}", running.limits()));
+        // What the mechanism was built from: it shows nothing itself.
+        let of_listener = server.loaded.config.listeners.iter().filter(|listener| listener.name == *name);
+        let mechanisms = of_listener.flat_map(|listener| &listener.sasl).flat_map(|sasl| &sasl.mechanisms);
+        state.push(format!("{name} {:?}", mechanisms.map(|mechanism| &mechanism.oauthbearer).collect::<Vec<_>>()));
         let tls = running.tls();
         state.push(format!("{name} {:?} {:?}", tls, tls.as_ref().map(|tls| tls.certificates())));
     }
@@ -469,8 +476,11 @@ async fn the_table_of_keys_tells_the_truth_about_reloads() {
     directory.write("values", "id=from-a-file\n");
     let entry =
         "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"secret\" user_eve=\"secret\";";
+    directory.write("keys.json", oauthbearer::KEYS);
+    directory.write("other.json", oauthbearer::KEYS);
     directory.write("eve.conf", &format!("KafkaServer {{ {entry} }};"));
-    let rows = rows();
+    let mut rows = rows();
+    rows.extend(oauthbearer::rows());
     let mut wrong = Vec::new();
     for key in KEYS {
         let Some((_, base, lines, shows)) = rows.iter().find(|(name, ..)| *name == key.name) else {

@@ -4,6 +4,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::error_code::ErrorCode;
+use super::flexible::{nullable_text, put_structures, response, structures, text, words};
 use super::header::put_request_header;
 use super::put;
 use super::reader::{Malformed, Reader};
@@ -63,24 +64,8 @@ pub struct AlterResponse {
     pub results: Vec<(ErrorCode, Option<String>)>,
 }
 
-fn text(bytes: &[u8]) -> Result<String, Malformed> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed)
-}
-
-fn words(bytes: Option<&[u8]>) -> Option<String> {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-}
-
 fn read_entity(reader: &mut Reader<'_>) -> Result<Entity, Malformed> {
-    let count = reader.compact_array_count(3)?;
-    let mut entity = Vec::with_capacity(count);
-    for _ in 0..count {
-        let kind = text(reader.compact_string()?)?;
-        let name = reader.compact_nullable_string()?.map(text).transpose()?;
-        reader.skip_tags()?;
-        entity.push((kind, name));
-    }
-    Ok(entity)
+    structures(reader, 3, |reader| Ok((text(reader)?, nullable_text(reader)?)))
 }
 
 impl DescribeRequest {
@@ -88,8 +73,7 @@ impl DescribeRequest {
     pub fn put(&self, out: &mut BytesMut, correlation_id: i32, client_id: &str) {
         put::frame(out, |out| {
             put_request_header(out, DESCRIBE_CLIENT_QUOTAS, VERSION, correlation_id, client_id);
-            put::uvarint(out, self.components.len() as u32 + 1);
-            for (kind, matched) in &self.components {
+            put_structures(out, &self.components, |out, (kind, matched)| {
                 put::compact_string(out, kind);
                 let (code, name) = match matched {
                     Match::Exact(name) => (0, Some(name.as_str())),
@@ -98,8 +82,7 @@ impl DescribeRequest {
                 };
                 out.put_u8(code);
                 put::compact_nullable_string(out, name);
-                put::no_tags(out);
-            }
+            });
             // Strict: no entities that have other types too.
             out.put_u8(1);
             put::no_tags(out);
@@ -110,28 +93,15 @@ impl DescribeRequest {
 impl DescribeResponse {
     /// Reads a response frame without its size; gives the correlation id too.
     pub fn decode(frame: &[u8]) -> Result<(i32, Self), Malformed> {
-        let mut reader = Reader::new(frame);
-        let correlation_id = reader.i32()?;
-        reader.skip_tags()?;
-        let _throttle_time_ms = reader.i32()?;
-        let error = ErrorCode(reader.i16()?);
-        let error_message = words(reader.compact_nullable_string()?);
-        let count = reader.compact_array_count(3)?;
-        let mut entries = Vec::with_capacity(count);
-        for _ in 0..count {
-            let entity = read_entity(&mut reader)?;
-            let count = reader.compact_array_count(10)?;
-            let mut values = Vec::with_capacity(count);
-            for _ in 0..count {
-                let key = text(reader.compact_string()?)?;
-                values.push((key, f64::from_bits(reader.i64()? as u64)));
-                reader.skip_tags()?;
-            }
-            reader.skip_tags()?;
-            entries.push((entity, values));
-        }
-        reader.skip_tags()?;
-        Ok((correlation_id, Self { error, error_message, entries }))
+        response(frame, |reader| {
+            let (error, error_message) = (ErrorCode(reader.i16()?), words(reader)?);
+            let entries = structures(reader, 3, |reader| {
+                let entity = read_entity(reader)?;
+                let value = |reader: &mut Reader<'_>| Ok((text(reader)?, f64::from_bits(reader.i64()? as u64)));
+                Ok((entity, structures(reader, 10, value)?))
+            })?;
+            Ok(Self { error, error_message, entries })
+        })
     }
 }
 
@@ -141,19 +111,15 @@ impl AlterRequest {
         put::frame(out, |out| {
             put_request_header(out, ALTER_CLIENT_QUOTAS, VERSION, correlation_id, client_id);
             put::uvarint(out, 2);
-            put::uvarint(out, self.entity.len() as u32 + 1);
-            for (kind, name) in &self.entity {
+            put_structures(out, &self.entity, |out, (kind, name)| {
                 put::compact_string(out, kind);
                 put::compact_nullable_string(out, name.as_deref());
-                put::no_tags(out);
-            }
-            put::uvarint(out, self.operations.len() as u32 + 1);
-            for (key, value) in &self.operations {
+            });
+            put_structures(out, &self.operations, |out, (key, value)| {
                 put::compact_string(out, key);
                 out.put_f64(value.unwrap_or_default());
                 out.put_u8(value.is_none().into());
-                put::no_tags(out);
-            }
+            });
             put::no_tags(out);
             // Not only to validate.
             out.put_u8(0);
@@ -165,21 +131,14 @@ impl AlterRequest {
 impl AlterResponse {
     /// Reads a response frame without its size; gives the correlation id too.
     pub fn decode(frame: &[u8]) -> Result<(i32, Self), Malformed> {
-        let mut reader = Reader::new(frame);
-        let correlation_id = reader.i32()?;
-        reader.skip_tags()?;
-        let _throttle_time_ms = reader.i32()?;
-        let count = reader.compact_array_count(5)?;
-        let mut results = Vec::with_capacity(count);
-        for _ in 0..count {
-            let error = ErrorCode(reader.i16()?);
-            let error_message = words(reader.compact_nullable_string()?);
-            read_entity(&mut reader)?;
-            reader.skip_tags()?;
-            results.push((error, error_message));
-        }
-        reader.skip_tags()?;
-        Ok((correlation_id, Self { results }))
+        response(frame, |reader| {
+            let results = structures(reader, 5, |reader| {
+                let result = (ErrorCode(reader.i16()?), words(reader)?);
+                read_entity(reader)?;
+                Ok(result)
+            })?;
+            Ok(Self { results })
+        })
     }
 }
 

@@ -7,6 +7,7 @@ pub mod api_versions;
 pub mod client_quotas;
 pub mod client_software;
 pub mod error_code;
+mod flexible;
 pub mod header;
 pub mod metadata;
 pub mod metadata_error;

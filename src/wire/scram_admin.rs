@@ -6,6 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::error_code::ErrorCode;
+use super::flexible::{put_structures, response, structures, text, words};
 use super::header::{api_key, put_request_header, put_response_header};
 use super::put;
 use super::reader::{Malformed, Reader};
@@ -96,30 +97,12 @@ pub struct Altered {
     pub error_message: Option<String>,
 }
 
-fn text(bytes: &[u8]) -> Result<String, Malformed> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed)
-}
-
-fn nullable_text(bytes: Option<&[u8]>) -> Option<String> {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-}
-
-/// Every field is read and nothing is left over.
-fn end(mut reader: Reader<'_>) -> Result<(), Malformed> {
-    reader.skip_tags()
-}
-
 impl DescribeRequest {
     /// Reads a request body. A name that is not UTF-8 is malformed. Bytes behind the body are ignored, as in Kafka.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        let count = reader.compact_array_count(2)?;
-        let mut users = Vec::with_capacity(count);
-        for _ in 0..count {
-            users.push(text(reader.compact_string()?)?);
-            reader.skip_tags()?;
-        }
-        end(reader)?;
+        let users = structures(&mut reader, 2, text)?;
+        reader.skip_tags()?;
         Ok(Self { users })
     }
 
@@ -127,11 +110,10 @@ impl DescribeRequest {
     pub fn put(&self, out: &mut BytesMut, correlation_id: i32, client_id: &str) {
         put::frame(out, |out| {
             put_request_header(out, api_key::DESCRIBE_USER_SCRAM_CREDENTIALS, VERSION, correlation_id, client_id);
-            // Null means all, as the Java client sends it.
-            put::uvarint(out, if self.users.is_empty() { 0 } else { self.users.len() as u32 + 1 });
-            for user in &self.users {
-                put::compact_string(out, user);
-                put::no_tags(out);
+            match &self.users[..] {
+                // Null means all, as the Java client sends it.
+                [] => put::uvarint(out, 0),
+                users => put_structures(out, users, |out, user| put::compact_string(out, user)),
             }
             put::no_tags(out);
         });
@@ -141,19 +123,10 @@ impl DescribeRequest {
 impl DescribeResponse {
     /// Reads a response frame without its size; gives the correlation id too.
     pub fn decode(frame: &[u8]) -> Result<(i32, Self), Malformed> {
-        let mut reader = Reader::new(frame);
-        let correlation_id = reader.i32()?;
-        reader.skip_tags()?;
-        let _throttle_time_ms = reader.i32()?;
-        let error = ErrorCode(reader.i16()?);
-        let error_message = nullable_text(reader.compact_nullable_string()?);
-        let count = reader.compact_array_count(6)?;
-        let mut results = Vec::with_capacity(count);
-        for _ in 0..count {
-            results.push(Described::decode(&mut reader)?);
-        }
-        end(reader)?;
-        Ok((correlation_id, Self { error, error_message, results }))
+        response(frame, |reader| {
+            let (error, error_message) = (ErrorCode(reader.i16()?), words(reader)?);
+            Ok(Self { error, error_message, results: structures(reader, 6, Described::decode)? })
+        })
     }
 
     /// Appends a whole response frame.
@@ -163,8 +136,7 @@ impl DescribeResponse {
             out.put_i32(0);
             out.put_i16(self.error.0);
             put::compact_nullable_string(out, self.error_message.as_deref());
-            put::uvarint(out, self.results.len() as u32 + 1);
-            self.results.iter().for_each(|result| result.put(out));
+            put_structures(out, &self.results, |out, result| result.put(out));
             put::no_tags(out);
         });
     }
@@ -172,17 +144,9 @@ impl DescribeResponse {
 
 impl Described {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let user = text(reader.compact_string()?)?;
-        let error = ErrorCode(reader.i16()?);
-        let error_message = nullable_text(reader.compact_nullable_string()?);
-        let count = reader.compact_array_count(6)?;
-        let mut credentials = Vec::with_capacity(count);
-        for _ in 0..count {
-            let mechanism = reader.u8()? as i8;
-            credentials.push((mechanism, reader.i32()?));
-            reader.skip_tags()?;
-        }
-        reader.skip_tags()?;
+        let user = text(reader)?;
+        let (error, error_message) = (ErrorCode(reader.i16()?), words(reader)?);
+        let credentials = structures(reader, 6, |reader| Ok((reader.u8()? as i8, reader.i32()?)))?;
         Ok(Self { user, error, error_message, credentials })
     }
 
@@ -190,13 +154,10 @@ impl Described {
         put::compact_string(out, &self.user);
         out.put_i16(self.error.0);
         put::compact_nullable_string(out, self.error_message.as_deref());
-        put::uvarint(out, self.credentials.len() as u32 + 1);
-        for (mechanism, iterations) in &self.credentials {
+        put_structures(out, &self.credentials, |out, (mechanism, iterations)| {
             out.put_i8(*mechanism);
             out.put_i32(*iterations);
-            put::no_tags(out);
-        }
-        put::no_tags(out);
+        });
     }
 }
 
@@ -204,24 +165,15 @@ impl AlterRequest {
     /// Reads a request body. A name that is not UTF-8 is malformed. Bytes behind the body are ignored, as in Kafka.
     pub fn decode(body: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        let count = reader.compact_array_count(3)?;
-        let mut deletions = Vec::with_capacity(count);
-        for _ in 0..count {
-            let user = text(reader.compact_string()?)?;
-            deletions.push(Deletion { user, mechanism: reader.u8()? as i8 });
-            reader.skip_tags()?;
-        }
-        let count = reader.compact_array_count(9)?;
-        let mut upsertions = Vec::with_capacity(count);
-        for _ in 0..count {
-            let user = text(reader.compact_string()?)?;
-            let (mechanism, iterations) = (reader.u8()? as i8, reader.i32()?);
+        let deletions =
+            structures(&mut reader, 3, |reader| Ok(Deletion { user: text(reader)?, mechanism: reader.u8()? as i8 }))?;
+        let upsertions = structures(&mut reader, 9, |reader| {
+            let (user, mechanism, iterations) = (text(reader)?, reader.u8()? as i8, reader.i32()?);
             let salt = reader.compact_nullable_bytes()?.ok_or(Malformed)?.to_vec();
             let salted_password = Secret::new(reader.compact_nullable_bytes()?.ok_or(Malformed)?);
-            reader.skip_tags()?;
-            upsertions.push(Upsertion { user, mechanism, iterations, salt, salted_password });
-        }
-        end(reader)?;
+            Ok(Upsertion { user, mechanism, iterations, salt, salted_password })
+        })?;
+        reader.skip_tags()?;
         Ok(Self { deletions, upsertions })
     }
 
@@ -229,21 +181,17 @@ impl AlterRequest {
     pub fn put(&self, out: &mut BytesMut, correlation_id: i32, client_id: &str) {
         put::frame(out, |out| {
             put_request_header(out, api_key::ALTER_USER_SCRAM_CREDENTIALS, VERSION, correlation_id, client_id);
-            put::uvarint(out, self.deletions.len() as u32 + 1);
-            for deletion in &self.deletions {
+            put_structures(out, &self.deletions, |out, deletion| {
                 put::compact_string(out, &deletion.user);
                 out.put_i8(deletion.mechanism);
-                put::no_tags(out);
-            }
-            put::uvarint(out, self.upsertions.len() as u32 + 1);
-            for upsertion in &self.upsertions {
+            });
+            put_structures(out, &self.upsertions, |out, upsertion| {
                 put::compact_string(out, &upsertion.user);
                 out.put_i8(upsertion.mechanism);
                 out.put_i32(upsertion.iterations);
                 put::compact_bytes(out, &upsertion.salt);
                 put::compact_bytes(out, upsertion.salted_password.expose());
-                put::no_tags(out);
-            }
+            });
             put::no_tags(out);
         });
     }
@@ -252,21 +200,12 @@ impl AlterRequest {
 impl AlterResponse {
     /// Reads a response frame without its size; gives the correlation id too.
     pub fn decode(frame: &[u8]) -> Result<(i32, Self), Malformed> {
-        let mut reader = Reader::new(frame);
-        let correlation_id = reader.i32()?;
-        reader.skip_tags()?;
-        let _throttle_time_ms = reader.i32()?;
-        let count = reader.compact_array_count(5)?;
-        let mut results = Vec::with_capacity(count);
-        for _ in 0..count {
-            let user = text(reader.compact_string()?)?;
-            let error = ErrorCode(reader.i16()?);
-            let error_message = nullable_text(reader.compact_nullable_string()?);
-            reader.skip_tags()?;
-            results.push(Altered { user, error, error_message });
-        }
-        end(reader)?;
-        Ok((correlation_id, Self { results }))
+        response(frame, |reader| {
+            let results = structures(reader, 5, |reader| {
+                Ok(Altered { user: text(reader)?, error: ErrorCode(reader.i16()?), error_message: words(reader)? })
+            })?;
+            Ok(Self { results })
+        })
     }
 
     /// Appends a whole response frame.
@@ -274,13 +213,11 @@ impl AlterResponse {
         put::frame(out, |out| {
             put_response_header(out, api_key::ALTER_USER_SCRAM_CREDENTIALS, VERSION, correlation_id);
             out.put_i32(0);
-            put::uvarint(out, self.results.len() as u32 + 1);
-            for result in &self.results {
+            put_structures(out, &self.results, |out, result| {
                 put::compact_string(out, &result.user);
                 out.put_i16(result.error.0);
                 put::compact_nullable_string(out, result.error_message.as_deref());
-                put::no_tags(out);
-            }
+            });
             put::no_tags(out);
         });
     }

@@ -1,7 +1,8 @@
 """A client in pure Python (kafka-python). Arguments: logins FILE. Each line of the file is a login: KEY PROTOCOL BOOTSTRAP MECHANISM
 USER PASSWORD TOPIC, separated by tabs. Produces a record with that key, reads the topic until it comes, and prints "KEY ok" or
 "KEY refused: WHY". CLIENT_CA names the authority's PEM file. With OAUTHBEARER the word for the password says where the token comes from:
-"unsecured", or "given URL" for the issuer's token endpoint, where the secret is USER-secret."""
+"unsecured", or "given URL" for the issuer's token endpoint, where the secret is USER-secret. With the arguments stay SECONDS BOOTSTRAP
+USER PASSWORD TOPIC it sends a record now and then for so long, waits for each, and prints "sent N acknowledged N"."""
 
 import base64
 import json
@@ -63,8 +64,31 @@ def login(key, protocol, bootstrap, mechanism, user, password, topic):
         return f"{key} refused: {type(e).__name__}: {e}"
 
 
-with open(sys.argv[2], encoding="utf-8") as lines:
-    rows = [line.rstrip("\n").split("\t") for line in lines]
-with ThreadPoolExecutor(4) as pool:
-    for line in pool.map(lambda row: login(*row), rows):
-        print(line)
+def stay(seconds, bootstrap, user, password, topic):
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="PLAIN",
+        sasl_plain_username=user,
+        sasl_plain_password=password,
+        api_version=(2, 6),
+        acks="all",
+        retries=100,
+    )
+    sent, end = [], time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        sent.append(producer.send(topic, value=b"v"))
+        time.sleep(0.1)
+    acknowledged = sum(1 for record in sent if record.get(timeout=60))
+    producer.close()
+    print(f"sent {len(sent)} acknowledged {acknowledged}")
+
+
+if sys.argv[1] == "stay":
+    stay(*sys.argv[2:])
+else:
+    with open(sys.argv[2], encoding="utf-8") as lines:
+        rows = [line.rstrip("\n").split("\t") for line in lines]
+    with ThreadPoolExecutor(4) as pool:
+        for line in pool.map(lambda row: login(*row), rows):
+            print(line)

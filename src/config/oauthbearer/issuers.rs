@@ -139,9 +139,10 @@ fn read_one(reader: &mut Reader<'_>, logins: &Logins, place: Place<'_>, tls: &Ba
         refresh: place.millis(reader, &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_REFRESH_MS),
         retry_backoff: place.millis(reader, &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MS),
         retry_backoff_max: place.millis(reader, &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_RETRY_BACKOFF_MAX_MS),
-        max_staleness: place.millis(reader, &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS),
+        max_staleness: Duration::ZERO,
         early_interval: place.millis(reader, &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_EARLY_REFRESH_MS),
     };
+    let keys = IssuerKeys { max_staleness: read_staleness(reader, place, keys.refresh), ..keys };
     check_durations(reader, place, &keys);
     let issuer = TokenIssuer { name: place.issuer.map(str::to_owned), rules: rules?, keys };
     (reader.errors.len() == told).then_some(issuer)
@@ -231,6 +232,14 @@ fn read_types(reader: &mut Reader<'_>, place: Place<'_>) -> Option<TokenTypes> {
     let list = reader.distinct_list(&found)?;
     let absent = list.contains(&ABSENT);
     Some(TokenTypes { named: list.into_iter().filter(|name| *name != ABSENT).map(str::to_owned).collect(), absent })
+}
+
+/// The default must not stop a broker's file that has its keys fetched more rarely.
+fn read_staleness(reader: &mut Reader<'_>, place: Place<'_>, refresh: Duration) -> Duration {
+    let key = &keys::SASL_OAUTHBEARER_JWKS_ENDPOINT_MAX_STALENESS_MS;
+    let is_set = place.find(reader, key).is_some_and(|found| found.setting.explicit);
+    let staleness = place.millis(reader, key);
+    if is_set { staleness } else { staleness.max(refresh.saturating_mul(2)) }
 }
 
 fn check_durations(reader: &mut Reader<'_>, place: Place<'_>, of: &IssuerKeys) {

@@ -115,6 +115,34 @@ fn other_properties_of_a_mechanism_are_resolved_by_precedence() {
 }
 
 #[test]
+fn sessions_are_limited_by_the_longest_prefix() {
+    let of = |lines: &str| {
+        let config = good(&format!("{SASL}{lines}")).config;
+        let mechanism = &config.listeners[0].sasl.as_ref().unwrap().mechanisms[0];
+        mechanism.properties.get("connections.max.reauth.ms").cloned()
+    };
+    let (all, listener, mechanism) = (
+        "connections.max.reauth.ms=1\n",
+        "listener.name.sasl_plaintext.connections.max.reauth.ms=2\n",
+        "listener.name.sasl_plaintext.plain.connections.max.reauth.ms=-3\n",
+    );
+    assert_eq!(of("").as_deref(), Some("0"));
+    assert_eq!(of(all).as_deref(), Some("1"));
+    assert_eq!(of(&format!("{listener}{all}")).as_deref(), Some("2"));
+    assert_eq!(of(&format!("{mechanism}{listener}{all}")).as_deref(), Some("-3"));
+    assert!(good(&format!("{SASL}{mechanism}{listener}{all}")).warnings.is_empty());
+    for line in [all, listener, mechanism] {
+        let key = line.split_once('=').unwrap().0;
+        for value in ["", "1h", "1.5", "9223372036854775808"] {
+            let told = errors(&format!("{SASL}{key}={value}"));
+            let at = SASL.lines().count() + 1;
+            let problem = format!("Invalid value {value} for configuration {key}: Not a number of type LONG");
+            assert_eq!(told, [format!("{key} (server.properties:{at}): {problem}")]);
+        }
+    }
+}
+
+#[test]
 fn a_value_from_a_provider_is_never_shown() {
     let providers = "config.providers=env\n\
                      config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider\n";

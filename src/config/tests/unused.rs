@@ -70,6 +70,11 @@ fn one_warning_per_key_without_effect() {
             "has no effect: listener SASL_PLAINTEXT has no mechanism of that name enabled",
         ),
         (
+            "listener.name.sasl_plaintext.scram-sha-256.connections.max.reauth.ms=5",
+            "has no effect: listener SASL_PLAINTEXT has no mechanism of that name enabled",
+        ),
+        ("plain.connections.max.reauth.ms=5", "supplied but not used"),
+        (
             "listener.name.sasl_plaintext.plain.sasl.server.max.receive.size=5",
             "has no effect: sasl.server.max.receive.size cannot be set per mechanism",
         ),

@@ -76,6 +76,8 @@ families! {
         "Times that a known client authenticated anew on its connection (KIP-368): success, or why it failed, which ends the connection. Not among doorkeeper_logins_total.";
     REAUTHENTICATION_DURATION = "doorkeeper_reauthentication_duration_seconds", Histogram, ["listener"],
         "How long that took where it succeeded, waiting for the client included; requests of the connection wait as long.";
+    INSECURE_VALIDATOR = "doorkeeper_insecure_validator", Gauge, ["listener"],
+        "1 for each listener whose OAUTHBEARER takes tokens without a signature, for development (sasl.oauthbearer.insecure.unsecured.tokens.allowed, or a loopback address). Absent for others.";
     LOGINS_HELD_BACK = "doorkeeper_logins_held_back_total", Counter, ["limit"],
         "Logins that were answered as wrong without a check, because too many before them had failed: from their address, or to their account (sasl.failed.logins.per.minute.per.address and .per.account). They count as rejected_credentials too.";
     PASSWORD_CHECKS = "doorkeeper_password_checks", Gauge, ["state"],

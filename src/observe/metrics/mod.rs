@@ -40,6 +40,7 @@ pub struct Metrics {
     store: OnceLock<StoreWatch>,
     logins: OnceLock<(Arc<Guesses>, Arc<Passwords>)>,
     issuers: OnceLock<IssuerWatch>,
+    insecure_validators: Mutex<Vec<String>>,
     max_connections: AtomicU64,
     draining: AtomicBool,
     certificates: Mutex<BTreeMap<(String, CertificateStore), SystemTime>>,
@@ -63,6 +64,7 @@ impl Default for Metrics {
             store: OnceLock::new(),
             logins: OnceLock::new(),
             issuers: OnceLock::new(),
+            insecure_validators: Mutex::default(),
             max_connections: AtomicU64::new(u64::MAX),
             draining: AtomicBool::new(false),
             certificates: Mutex::default(),
@@ -128,6 +130,11 @@ impl Metrics {
     /// `max.connections` over all listeners; `None` for no limit.
     pub fn set_max_connections(&self, limit: Option<u32>) {
         self.max_connections.store(limit.map_or(u64::MAX, u64::from), Ordering::Relaxed);
+    }
+
+    /// The listeners that take tokens without a signature.
+    pub fn set_insecure_validators(&self, listeners: Vec<String>) {
+        *lock(&self.insecure_validators) = listeners;
     }
 
     /// The front is being stopped: all listeners drain, and it is not ready any more.

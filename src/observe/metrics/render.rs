@@ -21,6 +21,7 @@ impl Metrics {
         connections(&mut page, &listeners);
         self.limits(&mut page, &listeners);
         logins(&mut page, &listeners);
+        self.insecure(&mut page);
         self.password_checks(&mut page);
         self.issuers(&mut page);
         traffic(&mut page, &listeners);
@@ -52,6 +53,12 @@ impl Metrics {
                 samples.put(&[listener.name()], limit);
             }
         }
+    }
+
+    fn insecure(&self, page: &mut Page) {
+        let listeners = lock(&self.insecure_validators);
+        let mut samples = page.family(&INSECURE_VALIDATOR);
+        listeners.iter().for_each(|listener| samples.put(&[listener], 1));
     }
 
     fn password_checks(&self, page: &mut Page) {

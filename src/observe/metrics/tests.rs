@@ -49,6 +49,7 @@ fn full() -> Metrics {
             throttled: 4,
         }]
     });
+    metrics.set_insecure_validators(vec!["CLIENTS".into()]);
     metrics.set_max_connections(Some(100));
     let listener = metrics.listener("CLIENTS");
     listener.enable_mechanisms(["PLAIN"]);

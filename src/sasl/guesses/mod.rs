@@ -123,9 +123,15 @@ impl Guesses {
             guesses: Arc::clone(self),
             network,
             address: hash(&[b"a", shown.as_bytes()]),
-            account: hash(&[b"n", account.as_bytes()]),
+            account: Some(hash(&[b"n", account.as_bytes()])),
             pair: hash(&[b"p", shown.as_bytes(), b"\0", account.as_bytes()]),
         }
+    }
+
+    /// Who shows a token, and whose it says that it is. There is nothing to guess, so no account counts what fails, and nobody's name can
+    /// be used up by made-up tokens; the address does.
+    pub fn of_token(self: &Arc<Self>, peer: IpAddr, holder: &str) -> Guesser {
+        Guesser { account: None, ..self.by(peer, holder) }
     }
 
     /// How many logins were held back by a limit.
@@ -178,7 +184,8 @@ pub struct Guesser {
     guesses: Arc<Guesses>,
     network: IpAddr,
     address: u128,
-    account: u128,
+    /// `None` where no account counts.
+    account: Option<u128>,
     pair: u128,
 }
 
@@ -214,9 +221,9 @@ impl Guesser {
             admitted.of_address = true;
         }
         let per_account = guesses.per_account.load(Ordering::Relaxed);
-        if per_account > 0 {
+        if let Some(account) = self.account.filter(|_| per_account > 0) {
             let rule = Rule::exempt_if(past.failed.is_none() || past.succeeded.is_some());
-            if !guesses.accounts.update(self.account, at, |counted| counted.reserve(per_account, at, rule)) {
+            if !guesses.accounts.update(account, at, |counted| counted.reserve(per_account, at, rule)) {
                 return Err(guesses.hold_back(self.network, GuessLimit::Account, at));
             }
             admitted.of_account = true;
@@ -246,7 +253,7 @@ impl Guesser {
     /// Somebody who is never held back and of whom nothing is counted.
     pub(super) fn nobody() -> Self {
         let guesses = Arc::clone(&NOBODYS);
-        Self { guesses, network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), address: 0, account: 0, pair: 0 }
+        Self { guesses, network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), address: 0, account: None, pair: 0 }
     }
 
     /// What was tried last was not right, as far as is known: not trusted until the next login.
@@ -292,10 +299,11 @@ impl Admitted {
 
     fn end(&mut self, failed: Option<u64>) {
         let Guesser { guesses, address, account, .. } = &self.guesser;
-        for (reserved, table, key) in
-            [(&mut self.of_address, &guesses.addresses, address), (&mut self.of_account, &guesses.accounts, account)]
-        {
-            if std::mem::take(reserved) {
+        for (reserved, table, key) in [
+            (&mut self.of_address, &guesses.addresses, Some(address)),
+            (&mut self.of_account, &guesses.accounts, account.as_ref()),
+        ] {
+            if let Some(key) = key.filter(|_| std::mem::take(reserved)) {
                 match failed {
                     Some(at) => table.update(*key, at, |counted| counted.fail(at)),
                     None => table.release(*key, Counted::release),

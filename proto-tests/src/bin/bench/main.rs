@@ -17,6 +17,7 @@ mod rounds;
 mod scram;
 mod small;
 mod tls;
+mod tokens;
 mod wire;
 
 use std::process::ExitCode;

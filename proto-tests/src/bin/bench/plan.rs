@@ -24,7 +24,7 @@ pub struct Plan {
     pub write_to: Option<PathBuf>,
 }
 
-pub const PARTS: [&str; 14] = [
+pub const PARTS: [&str; 15] = [
     "produce",
     "consume",
     "requests",
@@ -34,6 +34,7 @@ pub const PARTS: [&str; 14] = [
     "storm",
     "scram-logins",
     "users",
+    "token-logins",
     "tls-produce",
     "tls-consume",
     "tls-handshakes",
@@ -43,8 +44,8 @@ pub const PARTS: [&str; 14] = [
 
 const USAGE: &str = "usage: bench quick|full --kafka DIR --doorkeeper FILE --haproxy FILE [--envoy FILE] --work DIR
              [--write FILE] [--only PART,...] [--rounds N] [--override key=value]...
-parts: produce consume requests latency logins idle storm scram-logins users; tls-produce tls-consume tls-handshakes tls-logins tls-idle,
-or tls for these five. The document is written only by a full run of all parts.
+parts: produce consume requests latency logins idle storm scram-logins users token-logins; tls-produce tls-consume tls-handshakes
+tls-logins tls-idle, or tls for these five. The document is written only by a full run of all parts.
 --override goes to doorkeeper, to try out what a setting does; nothing is written then either.";
 
 impl Plan {

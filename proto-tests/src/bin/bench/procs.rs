@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::identity::Identity;
+use crate::tokens::Issuer;
 use crate::{Res, USER};
 
 mod store;
 mod tls;
+mod tokens;
 
 pub use store::StoreFront;
 pub use tls::Front;
@@ -165,13 +167,16 @@ pub struct Kafka {
     pub sasl: SocketAddr,
     pub ssl: SocketAddr,
     pub sasl_ssl: SocketAddr,
+    /// Takes tokens, where there is an issuer.
+    pub tokens: SocketAddr,
 }
 
 impl Places {
-    pub fn start_kafka(&self, identity: &Identity) -> Res<Kafka> {
-        let port = free_ports(5)?;
+    pub fn start_kafka(&self, identity: &Identity, issuer: Option<&Issuer>) -> Res<Kafka> {
+        let port = free_ports(6)?;
         let (data, file) = (self.work.join("kafka-data"), self.work.join("broker.properties"));
-        let names = ["PLAINTEXT", "SASL_PLAINTEXT", "CONTROLLER", "SSL", "SASL_SSL"];
+        let names = ["PLAINTEXT", "SASL_PLAINTEXT", "CONTROLLER", "SSL", "SASL_SSL", "TOKENS"];
+        let names = &names[..if issuer.is_some() { 6 } else { 5 }];
         let listeners: Vec<_> =
             names.iter().zip(port..).map(|(name, port)| format!("{name}://127.0.0.1:{port}")).collect();
         fs::write(
@@ -181,8 +186,8 @@ impl Places {
                  listeners={listeners}\nadvertised.listeners={listeners}\n\
                  controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:{ctl}\n\
                  listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,\
-                 CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
-                 inter.broker.listener.name=PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n{scram}\
+                 CONTROLLER:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,TOKENS:SASL_PLAINTEXT\n\
+                 inter.broker.listener.name=PLAINTEXT\nsasl.enabled.mechanisms=PLAIN\n{scram}{tokens}\
                  listener.name.sasl_plaintext.plain.sasl.jaas.config={jaas}\n\
                  listener.name.sasl_ssl.plain.sasl.jaas.config={jaas}\n{ssl}\
                  log.dirs={data}\noffsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0\n\
@@ -193,6 +198,7 @@ impl Places {
                 jaas = jaas(),
                 ssl = tls::ssl_keys("", identity),
                 scram = store::scram_keys(),
+                tokens = issuer.map_or_else(String::new, |issuer| tokens::oauthbearer_keys("tokens", issuer)),
                 data = data.display(),
             ),
         )?;
@@ -207,12 +213,15 @@ impl Places {
         let log = self.work.join("kafka.log");
         let proc = Proc::start(
             "Kafka",
-            Command::new(bin.join("kafka-server-start.sh")).arg(&file).env("KAFKA_HEAP_OPTS", "-Xmx1g -Xms1g"),
+            Command::new(bin.join("kafka-server-start.sh"))
+                .arg(&file)
+                .env("KAFKA_HEAP_OPTS", "-Xmx1g -Xms1g")
+                .env("KAFKA_OPTS", issuer.map_or_else(String::new, tokens::allowed_urls)),
             &log,
             || fs::read_to_string(&log).is_ok_and(|said| said.contains("Kafka Server started")),
         )?;
-        let [plain, sasl, ssl, sasl_ssl] = [0, 1, 3, 4].map(|n| local(port + n));
-        Ok(Kafka { proc, plain, sasl, ssl, sasl_ssl })
+        let [plain, sasl, ssl, sasl_ssl, tokens] = [0, 1, 3, 4, 5].map(|n| local(port + n));
+        Ok(Kafka { proc, plain, sasl, ssl, sasl_ssl, tokens })
     }
 
     pub fn start_doorkeeper(&self, backend: SocketAddr) -> Res<(Proc, SocketAddr)> {

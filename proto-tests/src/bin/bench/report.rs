@@ -10,6 +10,7 @@ use Way::{Doorkeeper, HaProxy, Straight};
 
 mod store;
 mod tls;
+mod tokens;
 
 pub use tls::remarks;
 
@@ -46,6 +47,7 @@ pub fn tables(figures: &Figures) -> String {
     idle(&mut out, figures);
     storm(&mut out, figures);
     store::tables(&mut out, figures);
+    tokens::tables(&mut out, figures);
     tls::tables(&mut out, figures);
     out
 }
@@ -261,6 +263,7 @@ pub fn document(plan: &Plan, machine: &[(&str, String)], remarks: &str, tables: 
     let _ = write!(out, "\nMedians of {} rounds. {remarks}\n{tables}", plan.rounds);
     out.push_str(METHOD);
     out.push_str(store::METHOD);
+    out.push_str(tokens::METHOD);
     out.push_str(tls::METHOD);
     out
 }

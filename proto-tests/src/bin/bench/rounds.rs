@@ -13,11 +13,13 @@ use crate::{Res, logins, machine, small};
 
 mod store;
 mod tls;
+mod tokens;
 
 pub use store::FEW;
 use store::Stores;
 pub use tls::TLS_SHAPES;
 use tls::Tls;
+use tokens::Tokens;
 
 /// One of the ways to Kafka. As an index it orders columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +74,8 @@ struct Bench<'a> {
     tls: Tls,
     /// None where no part needs them.
     stores: Option<Stores>,
+    /// None where no part needs it.
+    tokens: Option<Tokens>,
     endpoints: [Endpoint; 3],
     figures: Figures,
     topics: usize,
@@ -82,7 +86,8 @@ pub fn run(plan: &Plan) -> Res<Figures> {
     let _ = std::fs::remove_dir_all(work);
     std::fs::create_dir_all(work)?;
     let identity = Identity::create(&work.join("tls"))?;
-    let kafka = plan.places.start_kafka(&identity)?;
+    let issuer = tokens::issuer(plan)?;
+    let kafka = plan.places.start_kafka(&identity, issuer.as_ref())?;
     let (doorkeeper, doorkeeper_addr) = plan.places.start_doorkeeper(kafka.plain)?;
     let (haproxy, haproxy_addr) = plan.places.start_haproxy(kafka.plain)?;
     let endpoints = [
@@ -92,10 +97,11 @@ pub fn run(plan: &Plan) -> Res<Figures> {
     ];
     let tls = Tls::start(plan, identity, &kafka)?;
     let stores = Stores::start(plan, &kafka)?;
+    let tokens = Tokens::start(plan, issuer, &kafka)?;
     let data = work.join("kafka-data");
     let figures = Figures { without_envoy: plan.places.envoy.is_none(), ..Figures::default() };
     let mut bench =
-        Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, tls, stores, endpoints, figures, topics: 0 };
+        Bench { plan, kafka, doorkeeper, doorkeeper_addr, haproxy, tls, stores, tokens, endpoints, figures, topics: 0 };
     let outcome = bench.all();
     let figures = std::mem::take(&mut bench.figures);
     drop(bench);
@@ -128,7 +134,8 @@ impl Bench<'_> {
     fn others_busy(&self) -> Res<f64> {
         let ours = procs::cpu_by_ticks("self")? + self.kafka.proc.cpu_by_ticks()?;
         let stores = self.stores.as_ref().map_or(Ok(0.0), Stores::cpu)?;
-        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()? - self.tls.cpu()? - stores)
+        let tokens = self.tokens.as_ref().map_or(Ok(0.0), Tokens::cpu)?;
+        Ok(machine::busy()? - ours - self.doorkeeper.cpu()? - self.haproxy.cpu()? - self.tls.cpu()? - stores - tokens)
     }
 
     fn every_round(&mut self) -> Res<()> {
@@ -164,6 +171,7 @@ impl Bench<'_> {
                 self.storm(round)?;
             }
             self.store_round(round)?;
+            self.token_round(round)?;
             self.tls_round(round, &filled)?;
             eprintln!("bench: round {round} of {} done", plan.rounds);
         }
@@ -186,6 +194,7 @@ impl Bench<'_> {
         }
         self.prepare_tls(&filled)?;
         self.prepare_stores()?;
+        self.prepare_tokens()?;
         eprintln!("bench: what comes out of each way is what went in");
         if self.plan.wants("logins") {
             eprintln!("bench: {WARM_LOGINS} logins to warm Kafka's JVM");

@@ -19,8 +19,10 @@ const CLIENTS: [(&str, &str, bool); 6] = [
     ("python", "invalid_token", true),
     ("old", "invalid_token", true),
     ("pure", "", false),
-    ("go", "invalid_token", false),
-    ("node", "invalid_token", false),
+    // These two expect no challenge: one gives up, the other goes on with a request that does not belong there, which a broker answers
+    // with error 34 and doorkeeper with its close.
+    ("go", "unexpected data in oauth response", false),
+    ("node", "", false),
 ];
 
 pub fn trials() -> Vec<Trial> {
@@ -42,7 +44,9 @@ struct Login {
 fn logins(language: &str, grants: bool) -> Result<Vec<Login>> {
     let issuer = issuer::shared()?;
     let how = if grants { "grant" } else { "given" };
-    let (http, https) = (format!("{how} {}", issuer.token_url()), format!("{how} {}", issuer.token_url_https()));
+    let http = format!("{how} {}", issuer.token_url());
+    // librdkafka before 2.11 can't be told whom to trust there.
+    let https = if language == "old" { http.clone() } else { format!("{how} {}", issuer.token_url_https()) };
     let login = |listener, user, source: &str, good| Login { listener, user, source: source.to_owned(), good };
     let mut all = vec![
         login(Listener::Unsecured, "alice", "unsecured", true),
@@ -88,6 +92,11 @@ fn run(target: Target, language: &str, refusal: &str, grants: bool) -> Result<()
     let mut wrong = Vec::new();
     for (i, login) in all.iter().enumerate() {
         let line = said.lines().find(|l| l.starts_with(&format!("k{i} "))).unwrap_or_default();
+        let refusal = match (language, target) {
+            ("node", Target::Kafka) => "Request is not valid given the current SASL state",
+            ("node", Target::Front) => "Closed connection",
+            _ => refusal,
+        };
         let right =
             if login.good { line.ends_with(" ok") } else { line.contains(" refused: ") && line.contains(refusal) };
         if !right {

@@ -1,12 +1,11 @@
 //! The issuer, its stand-in and the broker are what the other trials take them for.
 
-use std::time::Duration;
-
 use libtest_mimic::Trial;
 use proto_tests::bearer::{self, Listener, REAUTH_MS, SCRAM_USER};
 use proto_tests::false_issuer::{Answer, FalseIssuer};
 use proto_tests::issuer::{self, ALICE, BOB, BRIEF, Issuer, Rotation, STRANGER};
 use proto_tests::jose::{self, Algorithm};
+use proto_tests::odd_keys;
 use proto_tests::pki;
 use proto_tests::scram::{self, Hash};
 use proto_tests::wire::{Conn, tls};
@@ -118,13 +117,9 @@ fn broker() -> Result<()> {
                 oauthbearer::is_refused(&mut open(listener)?, &free).map_err(|e| said(&e))?;
             }
             Listener::OddKeys => {
-                let key = jose::SigningKey::new("new", Algorithm::EdDsa)?;
-                std::fs::write(&broker.odd_keys, jose::jwks([&key, &*issuer.key(Algorithm::Es256)?]).to_string())
-                    .map_err(|e| format!("write keys: {e}"))?;
-                proto_tests::wait_for("the new file of keys", Duration::from_secs(10), || {
-                    let token = issuer.token(Algorithm::Es256, &issuer.claims("bob"))?;
-                    oauthbearer::log_in(&mut open(listener)?, &token).map(drop)
-                })?;
+                let key = odd_keys::get()?.good(Algorithm::EdDsa);
+                oauthbearer::log_in(&mut open(listener)?, &key.token(&issuer.claims("bob"))?).map_err(|e| said(&e))?;
+                oauthbearer::is_refused(&mut open(listener)?, &issuer.grant(ALICE)?).map_err(|e| said(&e))?;
             }
         }
     }

@@ -6,6 +6,7 @@ mod backend;
 mod clients;
 mod configs;
 mod errors;
+mod half_done;
 mod hostile;
 mod rights;
 mod unknown;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         admin::trials(),
         backend::trials(),
         errors::trials(),
+        half_done::trials(),
         rights::trials(),
         hostile::trials(),
         unknown::trials(),

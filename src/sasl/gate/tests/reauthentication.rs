@@ -58,7 +58,12 @@ async fn naming(limits: [&str; 2]) -> Arc<Mechanisms> {
         };
         registry.register(name, factory).expect("registered");
         let properties = HashMap::from([("connections.max.reauth.ms".to_owned(), limit.to_owned())]);
-        enabled.push(MechanismConfig { name: name.to_owned(), jaas: JaasContext::default(), properties, oauthbearer: None });
+        enabled.push(MechanismConfig {
+            name: name.to_owned(),
+            jaas: JaasContext::default(),
+            properties,
+            oauthbearer: None,
+        });
     }
     build(&registry, enabled).await
 }
