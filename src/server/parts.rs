@@ -85,7 +85,7 @@ async fn load_tls(config: &ServerConfig) -> Result<AllTls, StartError> {
         all.backend = loaded.1;
         Ok::<_, StartError>(all)
     };
-    Ok(tokio::task::spawn_blocking(load).await.map_err(io::Error::other)??)
+    tokio::task::spawn_blocking(load).await.map_err(io::Error::other)?
 }
 
 async fn build_gate(
