@@ -276,7 +276,9 @@ fn left_to_the_official_tool() -> Result<()> {
         ("groups", "--group", "g"),
     ] {
         for of in [&["--entity-type", kind, "--entity-name", name][..], &[flag, name]] {
-            for action in [&["--describe"][..], &["--alter", "--add-config", "a=b"], &["--alter", "--delete-config", "a"]] {
+            for action in
+                [&["--describe"][..], &["--alter", "--add-config", "a=b"], &["--alter", "--delete-config", "a"]]
+            {
                 let args = [action, of].concat();
                 // Nobody listens there.
                 let mut lines = vec![line("127.0.0.1:1", &admin, &args)];
@@ -286,8 +288,9 @@ fn left_to_the_official_tool() -> Result<()> {
                 lines.push(at_controller.iter().chain(&args).map(|&arg| arg.to_owned()).collect());
                 for line in lines {
                     let seen = ours(&line)?;
-                    let want =
-                        format!("doorkeeper configs handles users, clients and ips; for {kind} use Kafka's own kafka-configs.sh");
+                    let want = format!(
+                        "doorkeeper configs handles users, clients and ips; for {kind} use Kafka's own kafka-configs.sh"
+                    );
                     check_eq!((seen.code, seen.stdout.as_str()), (Some(1), ""), "{line:?} says {}", seen.stderr);
                     check!(seen.stderr.contains(&want), "{line:?} says {}", seen.stderr);
                 }
