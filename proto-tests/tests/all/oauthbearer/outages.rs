@@ -29,8 +29,11 @@ pub fn trials() -> Vec<Trial> {
     all
 }
 
+/// An answer in the place of a key set.
+type Fault = fn(&SigningKey) -> Answer;
+
 /// What it answers instead of its keys.
-fn faults() -> Vec<(&'static str, fn(&SigningKey) -> Answer)> {
+fn faults() -> Vec<(&'static str, Fault)> {
     fn keys(key: &SigningKey) -> Vec<u8> {
         jose::jwks([key]).to_string().into_bytes()
     }
