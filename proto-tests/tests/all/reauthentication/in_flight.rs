@@ -22,13 +22,25 @@ use crate::scram::judge;
 pub fn trials() -> Vec<Trial> {
     vec![
         free("reauthentication::in_flight::at_a_broker", || {
-            judge()?.create_topic("reauthentication-kafka")?;
+            create_topic("reauthentication-kafka")?;
             rounds(&mut login(judge()?.sessions)?, "reauthentication-kafka")
         }),
         free("reauthentication::in_flight::in_plain_text_and_tls", at_front),
         free("reauthentication::in_flight::requests_without_an_answer", without_answers),
         free("reauthentication::in_flight::a_request_that_waits_at_the_broker", long_poll),
     ]
+}
+
+/// A topic whose leader serves: for a moment a broker tells of a leader that does not know yet that it is one.
+fn create_topic(name: &str) -> Result<()> {
+    judge()?.create_topic(name)?;
+    let mut conn = Conn::open(judge()?.plaintext)?;
+    let id = conn.call(12, &metadata(&[name]))?.topics[0].topic_id;
+    wait_for("the leader to serve", Duration::from_secs(30), || {
+        let seen = conn.call(17, &requests::fetch(id, 0, 0, -1))?;
+        check_eq!(seen.responses[0].partitions[0].error_code, 0, "error of {name}");
+        Ok(())
+    })
 }
 
 fn login(at: SocketAddr) -> Result<Conn> {
@@ -94,7 +106,7 @@ fn at_front() -> Result<()> {
         ("reauthentication-tls", "SASL_SSL", Conn::login_tls(secure, &trust, ALICE.0, ALICE.1)?),
     ];
     for (topic, listener, conn) in &mut conns {
-        judge()?.create_topic(topic)?;
+        create_topic(topic)?;
         let before = opened()?;
         rounds(conn, topic).map_err(|e| format!("{listener}: {e}"))?;
         check_eq!(opened()? - before, 1.0, "connections to the broker for one client at {listener}");
@@ -109,7 +121,7 @@ fn at_front() -> Result<()> {
 /// Produce requests that want no answer stand before and behind a re-authentication.
 fn without_answers() -> Result<()> {
     let topic = "reauthentication-acks-0";
-    judge()?.create_topic(topic)?;
+    create_topic(topic)?;
     let front = super::front()?;
     let mut conn = login(front.node_at("SESSIONS", 1))?;
     let id = conn.call(12, &metadata(&[topic]))?.topics[0].topic_id;
@@ -132,7 +144,7 @@ fn without_answers() -> Result<()> {
 /// A Fetch that the broker holds back for two seconds is answered before the handshake is.
 fn long_poll() -> Result<()> {
     let topic = "reauthentication-poll";
-    judge()?.create_topic(topic)?;
+    create_topic(topic)?;
     for at in [judge()?.sessions, super::front()?.node_at("SESSIONS", 1)] {
         let mut conn = login(at)?;
         let id = conn.call(12, &metadata(&[topic]))?.topics[0].topic_id;
