@@ -379,7 +379,7 @@ keys! {
     BACKEND_SASL_OAUTHBEARER_HEADER_URLENCODE = "backend.sasl.oauthbearer.header.urlencode", Bool, Fixed("false"), Broker, true,
         "Whether id and secret are form-encoded before they go into the Basic header, as RFC 6749 wants it and not all endpoints do.";
     BACKEND_SASL_OAUTHBEARER_GRANT_TYPE = "backend.sasl.oauthbearer.grant.type", Choice(&["client_credentials"]),
-        Fixed("client_credentials"), Broker, true, "How the token endpoint is asked.";
+        Fixed("client_credentials"), Broker, false, "How the token endpoint is asked.";
     BACKEND_SASL_OAUTHBEARER_JWT_RETRIEVER_CLASS = "backend.sasl.oauthbearer.jwt.retriever.class", Choice(RETRIEVERS),
         Fixed("org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever"), Broker, true,
         "The default takes tokens as the URL says. The class itself is not run; no other is accepted.";

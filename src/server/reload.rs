@@ -103,11 +103,15 @@ impl Server {
         Ok(Prepared { loaded, parts, bound, changed: changes.keys })
     }
 
-    /// A backend that is away says nothing about the login; one that refuses it, or is not who it should be, does.
+    /// A backend or a token endpoint that is away says nothing about the login; one that refuses it, or is not who it should be, does.
     async fn try_backend(&self, loaded: &Loaded, parts: &Parts) -> Result<(), Refused> {
         match self.common.topology.try_login(&loaded.config.backend, parts.backend_tls.as_deref()).await {
             Err(ConnectError::Io(..) | ConnectError::Timeout(_)) => {
                 tracing::warn!("the backend is unreachable: the new login to it could not be tried");
+                Ok(())
+            }
+            Err(ConnectError::NoToken(error)) if error.is_outage() => {
+                tracing::warn!(%error, "no token is to be had now: the new login to the backend could not be tried");
                 Ok(())
             }
             result => Ok(result?),

@@ -15,6 +15,8 @@ use crate::sasl::{AuthnError, BoxFuture, Mechanism, MechanismName, Peer, ServerE
 
 #[path = "reload_tests_oauthbearer.rs"]
 mod oauthbearer;
+#[path = "reload_tests_tokens.rs"]
+mod tokens;
 
 /// A directory with a configuration file, key stores and the like, deleted with the value.
 struct Directory(PathBuf);
@@ -481,6 +483,7 @@ async fn the_table_of_keys_tells_the_truth_about_reloads() {
     directory.write("eve.conf", &format!("KafkaServer {{ {entry} }};"));
     let mut rows = rows();
     rows.extend(oauthbearer::rows());
+    rows.extend(tokens::rows());
     let mut wrong = Vec::new();
     for key in KEYS {
         let Some((_, base, lines, shows)) = rows.iter().find(|(name, ..)| *name == key.name) else {

@@ -54,3 +54,13 @@ pub enum NoToken {
     #[error("none came within the set-up timeout")]
     Late,
 }
+
+impl NoToken {
+    /// Whether the one who gives tokens is away for now, which says nothing about the login.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_retryable(),
+            Self::Late => true,
+        }
+    }
+}
