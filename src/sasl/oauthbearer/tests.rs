@@ -406,7 +406,7 @@ async fn what_cannot_start_names_its_key() {
         ("https://user:hunter2@issuer/jwks", "user information"),
     ] {
         let config = OauthbearerConfig::Issuers(vec![issuer("https://corp", url.into(), |_| ())]);
-        let told = build(config, &shared()).await.err().expect("refused").to_string();
+        let told = build(config, &shared()).await.expect_err("refused").to_string();
         let start =
             "listener CLIENTS: SASL mechanism OAUTHBEARER: sasl.oauthbearer.jwks.endpoint.url (server.properties:7): ";
         assert!(told.starts_with(start) && told.contains(problem) && !told.contains("hunter2"), "{told}");
