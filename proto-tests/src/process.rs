@@ -89,7 +89,14 @@ impl Background {
                 return Ok(());
             }
             if let Some(status) = self.ended() {
-                return Err(format!("{} ended with {status} before it said {text:?}:\n{}", self.name, tail(&output)));
+                // Its last words may have come since.
+                let output = self.output();
+                return match output.contains(text) {
+                    true => Ok(()),
+                    false => {
+                        Err(format!("{} ended with {status} before it said {text:?}:\n{}", self.name, tail(&output)))
+                    }
+                };
             }
             if Instant::now() > end {
                 return Err(format!("{} did not say {text:?} within {limit:?}:\n{}", self.name, tail(&output)));
