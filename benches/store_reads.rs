@@ -1,8 +1,8 @@
 //! Reads credentials of a store, for a profiler to look at: what a read costs with few users and with many.
 //!
 //! `cargo bench --bench store_reads -- DIR USERS READS` opens the store in DIR, after making it with so many users if it is not there, and
-//! reads as often the mechanisms of a user drawn at random, as a description does, and a credential, as a login does. Under
-//! `valgrind --tool=callgrind` the difference between two numbers of reads is the instructions of a read.
+//! reads as often the mechanisms of a user drawn at random, as a description does, a credential, as a login does, and the credential of nobody.
+//! Under `valgrind --tool=callgrind` the difference between two numbers of reads is the instructions of a read.
 
 use std::path::Path;
 use std::time::Instant;

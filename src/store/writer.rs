@@ -29,6 +29,8 @@ const MAX_GROUP_LEN: u64 = 1 << 20;
 const MAX_EDIT_LEN: u64 = 64 << 20;
 /// Between two attempts to recover.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of changes from which on there may be tables of which nobody has read; a table of that size takes a write buffer.
+const COLD_FROM: u64 = 256 << 10;
 /// Between two looks at a store that is well.
 const CHECK_INTERVAL: Duration = Duration::from_secs(4);
 
@@ -51,6 +53,8 @@ pub(super) struct Writer {
     state: State,
     /// The write that failed and may be on the disk all the same.
     in_doubt: Option<InDoubt>,
+    /// Bytes of changes since the cache was last filled.
+    cold: u64,
     /// Why there are no files, and when to try again.
     failure: Option<(StoreError, Instant)>,
     /// The last: the files are closed before others are let in.
@@ -96,7 +100,7 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Result<Self, StoreError> {
         let (state, in_date) = (found.state, found.format == setup.formats.newest);
-        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, failure: None, lock };
+        let mut this = Self { place, setup, shared, files: None, state, in_doubt: None, cold: 0, failure: None, lock };
         match this.take_over(found) {
             Err(StoreError::Full) if in_date => this.failed(StoreError::Full, RECOVERY_INTERVAL),
             other => other?,
@@ -106,11 +110,15 @@ impl Writer {
 
     /// Serves requests until no store is left that could make one, or it is closed.
     pub(super) fn run(mut self, runtime: &Runtime, mut requests: mpsc::Receiver<Request>) {
+        self.fill_cache(&requests);
         let closing = loop {
             let wait = if self.shared.is_failing() { RECOVERY_INTERVAL } else { CHECK_INTERVAL };
             let request = runtime.block_on(async { timeout(wait, requests.recv()).await });
             match request {
-                Err(_) => self.look_after(),
+                Err(_) => {
+                    self.look_after();
+                    self.fill_cache(&requests);
+                }
                 Ok(None) => break None,
                 Ok(Some(Request::Close(done))) => break Some(done),
                 Ok(Some(Request::Edit(first))) => {
@@ -165,7 +173,7 @@ impl Writer {
             }
         }
         drop(database);
-        let written = self.write(staged);
+        let written = self.write(staged, len);
         if written.is_err() {
             self.shared.refused(decided.len() as u64);
         }
@@ -205,7 +213,8 @@ impl Writer {
         Ok((own, own_len))
     }
 
-    fn write(&mut self, mut staged: Staged) -> Result<(), StoreError> {
+    /// Writes changes of `len` bytes.
+    fn write(&mut self, mut staged: Staged, len: u64) -> Result<(), StoreError> {
         staged.retain(|_, staging| staging.before != staging.after);
         let Some(files) = self.files.as_mut().filter(|_| !staged.is_empty()) else { return Ok(()) };
         if let Err(error) = files.write(&staged) {
@@ -217,9 +226,25 @@ impl Writer {
             return Err(error);
         }
         self.state = files.state;
+        self.cold += len;
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
         Ok(())
+    }
+
+    /// After the start, and when much was written and nobody writes any more: brings what logins read into memory, so that each of them
+    /// need not take the way over a thread that may wait for the disk. Who wants an edit made does not wait for it.
+    fn fill_cache(&mut self, requests: &mpsc::Receiver<Request>) {
+        let Some(files) = self.files.as_ref().filter(|_| self.cold >= COLD_FROM) else { return };
+        match files.database.fill_cache(|| requests.is_empty() && !requests.is_closed()) {
+            Ok(false) => {}
+            Ok(true) => self.cold = 0,
+            Err(error) => {
+                // Whoever reads the record meets it too, and says so.
+                tracing::debug!(%error, "the store's cache is not filled");
+                self.cold = 0;
+            }
+        }
     }
 
     /// Now and then: tries to recover, sees whether there is room again, and whether RocksDB fares well.
@@ -301,6 +326,7 @@ impl Writer {
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
         self.files = Some(files);
+        self.cold = COLD_FROM;
         self.failure = None;
         Ok(())
     }
