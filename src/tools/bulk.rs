@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::configs::print;
 use super::failure::Failure;
 use super::kafka_error;
+use super::output::print;
 use super::rows::{Row, shown};
 use super::scram_users::{Changed, Derived, Users};
 

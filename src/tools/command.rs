@@ -94,6 +94,8 @@ pub(super) enum Command {
 pub(super) enum Place {
     /// At servers, with client properties.
     Servers { bootstrap: String, properties: Option<PathBuf> },
+    /// At controllers, which do nothing of what these commands ask for.
+    Controllers { bootstrap: String, properties: Option<PathBuf> },
     /// In a store that no server has open.
     Store(PathBuf),
 }
@@ -175,12 +177,11 @@ fn place(options: &Options) -> Result<Place, Failure> {
         return Ok(Place::Store(directory.into()));
     }
     let properties = single("command-config")?.map(PathBuf::from);
-    let bootstrap = match single("bootstrap-server")? {
-        Some(servers) => Some(servers),
-        None => single("bootstrap-controller")?,
-    };
-    let bootstrap = bootstrap.unwrap_or_default().to_owned();
-    Ok(Place::Servers { bootstrap, properties })
+    if let Some(servers) = single("bootstrap-server")? {
+        return Ok(Place::Servers { bootstrap: servers.to_owned(), properties });
+    }
+    let controllers = single("bootstrap-controller")?.unwrap_or_default();
+    Ok(Place::Controllers { bootstrap: controllers.to_owned(), properties })
 }
 
 /// `--add-scram`, which stands for itself: it says whose credential it is.
@@ -373,7 +374,7 @@ doorkeeper configs: users' SCRAM credentials and quotas, with the flags of Kafka
 
 Where:
   --bootstrap-server HOST:PORT,...      Servers that run: a doorkeeper or a Kafka cluster
-  --bootstrap-controller HOST:PORT,...  Kafka controllers
+  --bootstrap-controller HOST:PORT,...  Kafka controllers; they are asked for nothing of this, and Kafka's tool refuses too
   --command-config FILE                 Client properties for the connection (security.protocol, sasl.*, ssl.*)
   --store-dir DIR                       A doorkeeper's store that no server has open, as for the first administrator
 

@@ -1,6 +1,5 @@
 //! What `doorkeeper configs` does, once the command line is understood.
 
-use std::io::Write;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -8,10 +7,11 @@ use super::client::Client;
 use super::command::{Addition, Alteration, CLIENTS, Command, Entities, IPS, Place, USERS};
 use super::failure::Failure;
 use super::grammar::{Additions, scram_value};
+use super::output::print;
 use super::scram_users::{Changed, Derived, Users};
 use super::scram_value::Password;
 use super::{add_scram, bulk, java, kafka_error, quotas, rows};
-use crate::config;
+use crate::config::{self, ClientConfig};
 use crate::scram::{MAX_ITERATIONS, ScramMechanism};
 use crate::store::Store;
 use crate::wire::ErrorCode;
@@ -43,27 +43,34 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     result
 }
 
+/// How servers are connected to.
+fn load(bootstrap: &str, properties: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let config = config::load_client(properties, bootstrap, &environment);
+    let config = config.map_err(|errors| Failure::Failed(errors.to_string()))?;
+    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(config)
+}
+
 /// What a command has open. A store must be closed before the process ends: RocksDB's threads use what goes with the process.
 #[derive(Default)]
 struct Session {
     store: Option<Store>,
 }
 
-/// Writes to standard output. Nobody may be reading any more: that is no error.
-pub(super) fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
 impl Session {
     async fn open(&mut self, place: &Place) -> Result<Users, Failure> {
         match place {
             Place::Servers { bootstrap, properties } => {
-                let environment = |name: &str| std::env::var(name).ok();
-                let config = config::load_client(properties.as_deref(), bootstrap, &environment);
-                let config = config.map_err(|errors| Failure::Failed(errors.to_string()))?;
-                config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                let config = load(bootstrap, properties.as_deref())?;
                 Ok(Users::Server(Client::connect(&config).await?))
+            }
+            Place::Controllers { bootstrap, properties } => {
+                load(bootstrap, properties.as_deref())?;
+                // Kafka's tool does not ask them either.
+                let words =
+                    "This Admin API is not yet supported when communicating directly with the controller quorum.";
+                Err(Failure::kafka("UnsupportedEndpointTypeException", words))
             }
             Place::Store(directory) => Ok(Users::Store(self.open_store(directory)?)),
         }

@@ -11,6 +11,7 @@ mod grammar;
 mod java;
 mod kafka_error;
 mod options;
+mod output;
 mod quotas;
 mod rows;
 mod scram_users;

@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         free("configs::says_what_the_official_tool_says", says_the_same),
         free("configs::does_what_the_official_tool_does", does_the_same),
+        free("configs::asks_no_controller_as_the_official_tool_does", at_controllers),
     ]
 }
 
@@ -348,4 +349,27 @@ fn does_the_same() -> Result<()> {
     good(&line(&bootstrap, &admin, &["--alter", "--user", users[1], "--add-config", &set]))?;
     Target::Kafka
         .settled("the new password to work", || scram::log_in(&mut Target::Kafka.open()?, Hash::Sha512, users[1], PW))
+}
+
+/// `--bootstrap-controller`: a controller, what is none, and where nothing listens.
+fn at_controllers() -> Result<()> {
+    let admin = admin_properties()?;
+    let user = "cfgctl-nobody";
+    let set = format!("SCRAM-SHA-256=[password={PW}]");
+    for at in [judge()?.controller, Target::Front.sasl()?, ([127, 0, 0, 1], 1).into()] {
+        let at = at.to_string();
+        let line = |rest: &[&str]| -> Vec<String> {
+            let place = ["--bootstrap-controller", &at, "--command-config", stores::text(&admin)];
+            place.iter().chain(rest).map(|&arg| arg.to_owned()).collect()
+        };
+        let lines = [
+            line(&["--describe", "--entity-type", "users", "--entity-name", user]),
+            line(&["--alter", "--user", user, "--add-config", &set]),
+            line(&["--alter", "--user", user, "--delete-config", "SCRAM-SHA-256"]),
+            line(&["--alter", "--client", "cfgctl-client", "--add-config", "producer_byte_rate=1e12"]),
+            line(&["--alter", "--client", "cfgctl-client", "--delete-config", "producer_byte_rate"]),
+        ];
+        compare(&lines, &programs::configs(&judge()?.home, &lines)?).map_err(|e| format!("at {at}: {e}"))?;
+    }
+    Ok(())
 }
