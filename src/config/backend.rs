@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::endpoints::{self, Endpoint, ProtocolMap};
+use super::jaas::JaasContext;
 use super::keys;
 use super::listeners::enabled_mechanisms;
 use super::login::{Logins, SCRAM_LOGIN_MODULE};
@@ -11,7 +12,7 @@ use super::names::{HostPort, ListenerName, SecurityProtocol};
 use super::reader::{Found, Reader, host_port};
 use super::tls;
 use super::token_login::{self, Place};
-use super::types::{BackendConfig, BackendLogin, BackendSecurity, Credentials, JaasContext, LoginMechanism};
+use super::types::{BackendConfig, BackendLogin, BackendSecurity, Credentials, LoginMechanism};
 
 const PLAIN_LOGIN_MODULE: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
 

@@ -6,11 +6,26 @@
 use std::collections::HashMap;
 
 use super::jaas_tokens::{Dialect, Token, Tokens};
-use super::types::{JaasContext, JaasModule};
 use crate::secret::Secret;
 
 /// Kafka's deny list, `org.apache.kafka.disallowed.login.modules` by default.
 const DISALLOWED: &str = "com.sun.security.auth.module.JndiLoginModule,com.sun.security.auth.module.LdapLoginModule";
+
+/// A JAAS context: the login modules of one section or property.
+#[derive(Clone, Debug, Default)]
+pub struct JaasContext {
+    /// In the written order.
+    pub modules: Vec<JaasModule>,
+}
+
+/// One login module entry.
+#[derive(Clone, Debug)]
+pub struct JaasModule {
+    /// The Java class name.
+    pub class: String,
+    /// Its options; every value may be a secret.
+    pub options: HashMap<String, Secret>,
+}
 
 /// Java system properties, as far as a process that is no JVM has any: those given by `-D` in `KAFKA_OPTS`.
 #[derive(Clone, Debug, Default)]

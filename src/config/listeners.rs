@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::endpoints::{Endpoint, may_share_port};
+use super::jaas::JaasContext;
 use super::keys;
 use super::limits::unauthenticated_limits;
-use super::login::Logins;
+use super::login::{Logins, OAUTHBEARER};
 use super::names::{HostPort, ListenerName, NodeIdRanges};
 use super::node_hosts;
-use super::oauthbearer::{self, OAUTHBEARER};
+use super::oauthbearer;
 use super::passwords::plain_sources;
 use super::proxy_protocol;
 use super::reader::Reader;
 use super::scram;
 use super::tls;
-use super::types::{JaasContext, ListenerConfig, MechanismConfig, SaslListenerConfig};
+use super::types::{ListenerConfig, MechanismConfig, SaslListenerConfig};
 use crate::scram::ScramMechanism;
 
 /// Builds all listeners; what is wrong is reported and a listener that cannot be built is left out.

@@ -3,16 +3,30 @@
 use std::fs;
 
 use super::error::ConfigError;
-use super::jaas::{self, JaasFile, SystemProperties};
+use super::jaas::{self, JaasContext, JaasFile, SystemProperties};
 use super::keys;
 use super::names::ListenerName;
-use super::oauthbearer::{self, OAUTHBEARER, OAUTHBEARER_LOGIN_MODULE};
 use super::reader::{Found, Reader};
-use super::types::JaasContext;
 use crate::secret::Secret;
 
 /// The login module of the SCRAM mechanisms.
 pub(super) const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+
+/// OAUTHBEARER's name as a mechanism.
+pub const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// The login module of OAUTHBEARER.
+pub const OAUTHBEARER_LOGIN_MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+
+/// The JAAS entry of OAUTHBEARER.
+pub(super) struct Entry {
+    /// With one login module, or with none where none is needed.
+    pub context: JaasContext,
+    /// Its key, or where else it stands, for messages.
+    pub key: String,
+    /// `file:line`, or the file.
+    pub origin: String,
+}
 
 /// Finds JAAS entries. The static file is read when the first entry is looked for in it, as the JVM does.
 pub(super) struct Logins {
@@ -104,12 +118,12 @@ impl Logins {
         reader: &mut Reader<'_>,
         listener: &ListenerName,
         required: bool,
-    ) -> Option<oauthbearer::Entry> {
+    ) -> Option<Entry> {
         let key = format!("{}{}.{}", listener.key_prefix(), OAUTHBEARER.to_lowercase(), keys::SASL_JAAS_CONFIG.name);
         let own = reader.find_by_name(&key);
         let origin = own.as_ref().map(|found| found.setting.origin.clone());
         if own.is_none() && !required && !self.has_section(reader, listener) {
-            return Some(oauthbearer::Entry { context: JaasContext::default(), key, origin: String::new() });
+            return Some(Entry { context: JaasContext::default(), key, origin: String::new() });
         }
         let context = self.server_context(reader, listener, OAUTHBEARER)?;
         let origin = origin.unwrap_or_else(|| self.file.as_ref().map_or_else(String::new, |file| file.shown.clone()));
@@ -121,7 +135,7 @@ impl Logins {
             reader.errors.push(ConfigError { key, origin, problem });
             return None;
         }
-        Some(oauthbearer::Entry { context: JaasContext { modules }, key, origin })
+        Some(Entry { context: JaasContext { modules }, key, origin })
     }
 
     /// Whether the static file can be read and has a section for the listener.

@@ -47,10 +47,12 @@ pub use changes::{Changes, Origins, changes};
 pub use client::{ClientConfig, load_client};
 pub use docs::documentation;
 pub use error::{ConfigError, ConfigErrors};
+pub use jaas::{JaasContext, JaasModule};
 use login::Logins;
+pub use login::{OAUTHBEARER, OAUTHBEARER_LOGIN_MODULE};
 pub use names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 pub use node_hosts::NodeHostPattern;
-pub use oauthbearer::{IssuerKeys, OAUTHBEARER, OAUTHBEARER_LOGIN_MODULE, OauthbearerConfig, TokenIssuer};
+pub use oauthbearer::{IssuerKeys, OauthbearerConfig, TokenIssuer};
 pub use passwords::PlainSources;
 use reader::Reader;
 pub use tls_types::{
@@ -58,9 +60,8 @@ pub use tls_types::{
 };
 pub use token_types::{ClaimValue, TokenEndpoint, TokenLogin, TokenRefresh, TokenSource, UnsecuredToken};
 pub use types::{
-    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, Credentials, JaasContext, JaasModule,
-    ListenerConfig, LoginConfig, LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig,
-    SocketOptions,
+    BackendConfig, BackendLogin, BackendSecurity, ConnectionLimits, Credentials, ListenerConfig, LoginConfig,
+    LoginMechanism, MechanismConfig, ProxyProtocol, SaslListenerConfig, ServerConfig, SocketOptions,
 };
 
 /// A configuration that can be started, and what its author should know.

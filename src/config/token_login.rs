@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::ConfigError;
+use super::jaas::JaasContext;
 use super::keys::{self, Key, LOGIN_HANDLERS};
-use super::login::Logins;
+use super::login::{Entry, Logins, OAUTHBEARER_LOGIN_MODULE};
 use super::names::{HostPort, ListenerName};
-use super::oauthbearer::{Entry, OAUTHBEARER_LOGIN_MODULE, entry_tls, is_loopback};
+use super::oauthbearer::{entry_tls, is_loopback};
 use super::reader::{Found, Reader};
 use super::tls::located;
 use super::token_types::{TokenEndpoint, TokenLogin, TokenRefresh, TokenSource};
-use super::types::JaasContext;
 use super::unsecured_token;
 use crate::secret::Secret;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address_block::AddressBlock;
+use super::jaas::JaasContext;
 use super::names::{HostPort, ListenerName, NodeIdRanges, SecurityProtocol};
 use super::node_hosts::NodeHostPattern;
 use super::oauthbearer::OauthbearerConfig;
@@ -164,22 +165,6 @@ impl fmt::Debug for MechanismConfig {
             .field("oauthbearer", oauthbearer)
             .finish()
     }
-}
-
-/// A JAAS context: the login modules of one section or property.
-#[derive(Clone, Debug, Default)]
-pub struct JaasContext {
-    /// In the written order.
-    pub modules: Vec<JaasModule>,
-}
-
-/// One login module entry.
-#[derive(Clone, Debug)]
-pub struct JaasModule {
-    /// The Java class name.
-    pub class: String,
-    /// Its options; every value may be a secret.
-    pub options: HashMap<String, Secret>,
 }
 
 /// Limits on connections.

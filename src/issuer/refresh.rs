@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::key_state::KeyState;
 use super::origin::{Fetched, KeyFault, Origin};
-use super::source::Inner;
 use crate::jwt::SkippedKey;
 
 /// How often a file is looked at.
@@ -23,25 +23,25 @@ const MAX_SKIPPED_LINES: usize = 10;
 /// Longer is never.
 const MAX_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
 
-pub(super) async fn run(inner: Arc<Inner>, stop: CancellationToken) {
+pub(super) async fn run(state: Arc<KeyState>, stop: CancellationToken) {
     // What is being fetched is given up.
-    stop.run_until_cancelled(fetch_on_and_on(&inner)).await;
+    stop.run_until_cancelled(fetch_on_and_on(&state)).await;
 }
 
-async fn fetch_on_and_on(inner: &Inner) {
-    let (interval, pause) = match &inner.origin {
+async fn fetch_on_and_on(state: &KeyState) {
+    let (interval, pause) = match &state.origin {
         Origin::File(_) => (FILE_LOOK_INTERVAL, Duration::ZERO),
-        _ => (inner.config.refresh.clamp(MIN_INTERVAL, MAX_INTERVAL), MIN_INTERVAL),
+        _ => (state.config.refresh.clamp(MIN_INTERVAL, MAX_INTERVAL), MIN_INTERVAL),
     };
-    let mut backoff = Backoff::new(inner.config.retry_backoff, inner.config.retry_backoff_max);
+    let mut backoff = Backoff::new(state.config.retry_backoff, state.config.retry_backoff_max);
     let mut log = Log::default();
     let (mut due, mut not_before) = (Instant::now(), Instant::now());
     loop {
         tokio::select! {
             () = sleep_until(due) => {}
-            () = inner.wake.notified() => {
+            () = state.wake.notified() => {
                 // The fetch that was asked for may have been one that was due.
-                if !inner.is_asked() {
+                if !state.is_asked() {
                     continue;
                 }
                 sleep_until(not_before).await;
@@ -49,34 +49,34 @@ async fn fetch_on_and_on(inner: &Inner) {
         }
         let began = Instant::now();
         let is_due = began >= due;
-        if inner.begin() {
-            inner.counters.early.fetch_add(1, Ordering::Relaxed);
+        if state.begin() {
+            state.counters.early.fetch_add(1, Ordering::Relaxed);
         }
-        match inner.origin.fetch().await {
+        match state.origin.fetch().await {
             Ok(fetched) => {
-                log.succeeded(inner, &fetched);
+                log.succeeded(state, &fetched);
                 if let Fetched::New(keys, _) = fetched {
-                    inner.counters.fetched.fetch_add(1, Ordering::Relaxed);
-                    inner.renew(Some(keys), began);
+                    state.counters.fetched.fetch_add(1, Ordering::Relaxed);
+                    state.renew(Some(keys), began);
                 } else {
-                    inner.renew(None, began);
+                    state.renew(None, began);
                 }
                 backoff.reset();
                 due = began + interval;
                 not_before = began + pause;
             }
             Err(fault) => {
-                inner.counters.failed.fetch_add(1, Ordering::Relaxed);
-                log.failed(inner, &fault);
+                state.counters.failed.fetch_add(1, Ordering::Relaxed);
+                log.failed(state, &fault);
                 // An early fetch that fails is not repeated: logins must not be able to drive more than the one.
                 if is_due {
-                    let retries = fault.is_retryable() && !matches!(inner.origin, Origin::File(_));
+                    let retries = fault.is_retryable() && !matches!(state.origin, Origin::File(_));
                     due = if retries { Instant::now() + backoff.next().min(interval) } else { began + interval };
                 }
                 not_before = began + pause;
             }
         }
-        inner.end();
+        state.end();
     }
 }
 
@@ -116,9 +116,9 @@ struct Log {
 }
 
 impl Log {
-    fn succeeded(&mut self, inner: &Inner, fetched: &Fetched) {
-        let url = &inner.config.location;
-        let is_first = inner.age().is_none();
+    fn succeeded(&mut self, state: &KeyState, fetched: &Fetched) {
+        let url = &state.config.location;
+        let is_first = state.age().is_none();
         if let Fetched::New(keys, skipped) = fetched {
             if is_first {
                 tracing::info!(%url, keys = keys.len(), "the issuer's keys are there");
@@ -136,11 +136,11 @@ impl Log {
         self.said_stale = false;
     }
 
-    fn failed(&mut self, inner: &Inner, fault: &KeyFault) {
-        let (url, reason) = (&inner.config.location, fault.to_string());
-        let is_stale = inner.keys().is_none();
+    fn failed(&mut self, state: &KeyState, fault: &KeyFault) {
+        let (url, reason) = (&state.config.location, fault.to_string());
+        let is_stale = state.keys().is_none();
         if self.fault.as_ref() != Some(&reason) || is_stale && !self.said_stale {
-            match inner.age() {
+            match state.age() {
                 None => {
                     tracing::warn!(%url, "the issuer's keys cannot be fetched, and its tokens are refused until they are: {reason}")
                 }

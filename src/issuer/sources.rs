@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::file::WatchedFile;
+use super::key_state::KeySourceConfig;
 use super::location::KeyLocation;
 use super::origin::{FETCH_TIME_LIMIT, KeyFault, MAX_KEY_SET, Origin, look};
-use super::source::{KeySource, KeySourceConfig, KeySourceStatus};
+use super::source::{KeySource, KeySourceStatus};
 use crate::tls::TlsError;
 
 /// Why a source of keys cannot be had. The caller says which key of the configuration is at fault.
@@ -79,7 +80,7 @@ impl KeySources {
 
     /// Fetches the keys of each source now, such as after an issuer has taken a key back. Waits for nothing.
     pub fn fetch_now(&self) {
-        self.in_use().iter().for_each(|source| source.inner.fetch_now());
+        self.in_use().iter().for_each(|source| source.state.fetch_now());
     }
 
     /// How they fare, by URL. Sources that have one URL and else differ are counted together.

@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::batch::{Batch, BatchError};
 use super::image::{Image, ImageError, Unusable};
-use super::problem::{Problem, ReadError};
+use super::problem::{METADATA_DIRECTORY, Problem, ReadError};
 use super::walk::{End, walk};
 use crate::scram::{ScramCredential, ScramMechanism};
-
-/// The directory of the metadata in a broker's `metadata.log.dir`, which is the first of its `log.dirs` unless set.
-pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// How often a directory is looked at anew, when a file has gone between the look and its opening: a broker that runs removes
 /// old snapshots and segments.

@@ -15,9 +15,9 @@ mod record;
 mod walk;
 
 pub use batch::BatchError;
-pub use files::{Found, METADATA_DIRECTORY, read};
+pub use files::{Found, read};
 pub use image::{ImageError, Unusable, UnusableReason};
-pub use problem::{Problem, ReadError};
+pub use problem::{METADATA_DIRECTORY, Problem, ReadError};
 pub use record::RecordError;
 
 #[cfg(test)]

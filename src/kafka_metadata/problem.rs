@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::files::METADATA_DIRECTORY;
 use super::image::ImageError;
+
+/// The directory of the metadata in a broker's `metadata.log.dir`, which is the first of its `log.dirs` unless set.
+pub const METADATA_DIRECTORY: &str = "__cluster_metadata-0";
 
 /// Why the metadata cannot be read. The text names the file.
 #[derive(Debug, thiserror::Error)]

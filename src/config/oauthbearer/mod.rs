@@ -12,22 +12,16 @@ pub(super) use entry::tls as entry_tls;
 pub(super) use issuers::PREFIX as ISSUER_PREFIX;
 
 use super::endpoints::Endpoint;
+use super::jaas::JaasContext;
 use super::keys::{self, Key};
-use super::login::Logins;
+use super::login::{Entry, Logins, OAUTHBEARER};
 use super::names::ListenerName;
 use super::reader::{Found, Reader};
 use super::tls_types::{BackendTlsConfig, Located};
-use super::types::JaasContext;
 use crate::jwt::ClaimRules;
 use crate::jwt::unsecured::UnsecuredRules;
 use std::net::IpAddr;
 use std::time::Duration;
-
-/// The mechanism's name.
-pub const OAUTHBEARER: &str = "OAUTHBEARER";
-
-/// The login module of OAUTHBEARER.
-pub const OAUTHBEARER_LOGIN_MODULE: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
 
 /// By what a listener judges the tokens of OAUTHBEARER.
 #[derive(Clone, Debug)]
@@ -132,16 +126,6 @@ pub(super) fn read(
             Some((OauthbearerConfig::Unsecured(rules), entry.context))
         }
     }
-}
-
-/// The JAAS entry of OAUTHBEARER.
-pub(super) struct Entry {
-    /// With one login module, or with none where none is needed.
-    pub context: JaasContext,
-    /// Its key, or where else it stands, for messages.
-    pub key: String,
-    /// `file:line`, or the file.
-    pub origin: String,
 }
 
 /// Whose settings are read.
