@@ -21,7 +21,7 @@ run: ## Kafka and doorkeeper before it, until Ctrl-C; BACKEND=host:port: before 
 	@BACKEND='$(BACKEND)' CONFIG='$(CONFIG)' KAFKA_PORT='$(KAFKA_PORT)' exec scripts/dev/run.sh
 
 test: ## all tests: the library's own, and proto-tests against a real Kafka
-	scripts/dev/need.sh rust cc c++ libclang jdk maven python3 venv go node npm haproxy openssl sslscan
+	scripts/dev/need.sh rust cc c++ libclang jdk maven python3 venv go node npm haproxy openssl sslscan faketime
 	$(ROCKSDB) $(CARGO) build --release --locked --package doorkeeper --bin doorkeeper
 	$(ROCKSDB) DOORKEEPER_BIN="$${CARGO_TARGET_DIR:-$$PWD/target}/release/doorkeeper" $(CARGO) test --workspace --locked
 

@@ -11,6 +11,12 @@ packages=()
 want_rust=no
 want() { packages+=("$@"); }
 have() { command -v "$1" >/dev/null 2>&1; }
+# Whether one of the files is there.
+any_exists() {
+    local file
+    for file in "$@"; do if [ -e "$file" ]; then return 0; fi; done
+    return 1
+}
 
 rust_is_new_enough() {
     local floor have_version
@@ -30,8 +36,8 @@ for tool in "$@"; do
     rust) rust_is_new_enough || want_rust=yes ;;
     cc) have cc || want gcc libc6-dev ;;
     c++) have c++ || want g++ ;;
-    # What bindgen reads RocksDB's C header with.
-    libclang) ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || want libclang-14-dev ;;
+    # What bindgen reads RocksDB's C header with; libclang-cpp.so is another thing.
+    libclang) any_exists /usr/lib/{llvm-*/lib,*}/libclang{,-[0-9]*}.so* || want libclang-14-dev ;;
     java) java_is_new_enough || want openjdk-17-jre-headless ;;
     jdk) { java_is_new_enough && have javac; } || want openjdk-17-jdk-headless ;;
     maven) have mvn || want maven ;;
@@ -39,6 +45,7 @@ for tool in "$@"; do
     pip) python3 -m pip --version >/dev/null 2>&1 || want python3-pip python3-venv ;;
     venv) python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || want python3-venv ;;
     go) have go || want golang-go ;;
+    faketime) any_exists /usr/lib/*/faketime/libfaketimeMT.so.1 || want libfaketime ;;
     node) have node || want nodejs ;;
     *) have "$tool" || want "$tool" ;;
     esac
