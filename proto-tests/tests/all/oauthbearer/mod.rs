@@ -2,6 +2,7 @@
 //! which is set alike.
 
 mod clients;
+mod clocks;
 mod exchange;
 mod explain;
 mod harness;
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
     [
         harness::trials(),
         clients::trials(),
+        clocks::trials(),
         tokens::trials(),
         exchange::trials(),
         explain::trials(),
