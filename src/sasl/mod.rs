@@ -4,7 +4,6 @@
 //! [`Proof`]. Nothing else in the program can make a [`Proof`].
 
 mod after;
-mod as_if_read;
 pub mod gate;
 pub mod guesses;
 mod mechanism;

@@ -12,7 +12,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::as_if_read::as_if_read;
 use super::guesses::{Guesser, Guesses};
 use super::mechanism::{
     AuthnError, BoxFuture, Mechanism, MechanismError, MechanismName, Outage, Peer, Rejection, ServerExchange, Step,
@@ -125,7 +124,7 @@ impl Users {
             false => (found, self.unknown.credential(mechanism, opening.user())),
         };
         let is_known = found.is_some();
-        let credential = found.unwrap_or_else(|| as_if_read(mechanism, &unknown));
+        let credential = found.unwrap_or(unknown);
         let fresh = Nonce::random().map_err(|_| AuthnError::Unavailable(Outage("the random number generator")))?;
         let (server_first, waits) = opening.challenge(credential, &fresh);
         let guesser = self.guesses.by(peer, waits.user());

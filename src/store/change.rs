@@ -116,10 +116,8 @@ pub(super) fn scram_key(user: &str, mechanism: ScramMechanism) -> Vec<u8> {
 }
 
 fn scram_name(key: &[u8]) -> Result<(String, ScramMechanism), Unreadable> {
-    let [kind, name @ .., 0, 1, code] = key else { return Err(Unreadable) };
-    if *kind != Kind::Scram.code() {
-        return Err(Unreadable);
-    }
+    let mechanism = scram_mechanism(key).ok_or(Unreadable)?;
+    let [_, name @ .., 0, 1, _] = key else { return Err(Unreadable) };
     let mut user = Vec::with_capacity(name.len());
     let mut rest = name.iter();
     while let Some(byte) = rest.next() {
@@ -128,7 +126,6 @@ fn scram_name(key: &[u8]) -> Result<(String, ScramMechanism), Unreadable> {
             return Err(Unreadable);
         }
     }
-    let mechanism = i8::try_from(*code).ok().and_then(ScramMechanism::from_code).ok_or(Unreadable)?;
     Ok((String::from_utf8(user).map_err(|_| Unreadable)?, mechanism))
 }
 
@@ -142,6 +139,12 @@ fn scram_value(credential: &ScramCredential) -> Vec<u8> {
     value.extend(credential.stored_key().expose());
     value.extend(credential.server_key().expose());
     value
+}
+
+/// Of which mechanism the credential with this key is.
+pub(super) fn scram_mechanism(key: &[u8]) -> Option<ScramMechanism> {
+    let [kind, .., 0, 1, code] = key else { return None };
+    (*kind == Kind::Scram.code()).then(|| ScramMechanism::from_code(i8::try_from(*code).ok()?)).flatten()
 }
 
 /// The credential in a value.

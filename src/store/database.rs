@@ -13,8 +13,8 @@ use rocksdb::{
 use super::change::{Kind, Record};
 use super::state::State;
 
-/// Bytes of blocks that are kept in memory: the SCRAM-SHA-256 credentials of some 110,000 users.
-const CACHE: usize = 13 << 20;
+/// Bytes of blocks that are kept in memory: the SCRAM-SHA-256 credentials of some 100,000 users.
+const CACHE: usize = 23 << 19;
 /// Bytes of records that fill it; a block takes a little more than its records.
 const CACHED_RECORDS: usize = CACHE / 16 * 15;
 /// Records that are read between two looks whether there is something better to do.
@@ -252,10 +252,8 @@ impl Database {
     /// Reads credentials into the cache until it is full, or `go_on` says no. Gives whether that is done.
     pub(super) fn fill_cache(&self, mut go_on: impl FnMut() -> bool) -> Result<bool, DatabaseError> {
         let Some(family) = self.family(Kind::Scram) else { return Ok(true) };
-        let mut options = ReadOptions::default();
-        options.set_readahead_size(SCAN_READ_AHEAD);
         let mut len = 0;
-        for (n, entry) in self.rocksdb.iterator_cf_opt(family, options, IteratorMode::Start).enumerate() {
+        for (n, entry) in self.rocksdb.iterator_cf(family, IteratorMode::Start).enumerate() {
             let (name, value) = entry?;
             len += name.len() + value.len();
             if len > CACHED_RECORDS {

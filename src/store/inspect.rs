@@ -7,6 +7,7 @@ use super::OpenError;
 use super::change::Kind;
 use super::database::{Database, DatabaseError};
 use super::place::{Home, Place};
+use super::present::Present;
 use super::state::State;
 
 /// How often a store is looked at again that a server is changing meanwhile.
@@ -19,6 +20,7 @@ pub(super) struct Inspected {
     pub(super) database: Database,
     pub(super) state: State,
     pub(super) format: u32,
+    pub(super) present: Present,
 }
 
 /// Why a store is not opened.
@@ -74,7 +76,7 @@ pub(super) fn inspect(home: &Home, newest_format: u32) -> Result<Inspected, Prob
     }
     let before = acknowledged(home)?;
     let database = Database::open_read_only(&home.rocksdb())?;
-    let counted = count(&database)?;
+    let (counted, present) = read(&database)?;
     let state = database.state()?.ok_or_else(|| Problem::Damaged("the records do not say what they are".into()))?;
     if state.records != counted.records || state.digest != counted.digest {
         return Err(Problem::Damaged(format!(
@@ -90,7 +92,11 @@ pub(super) fn inspect(home: &Home, newest_format: u32) -> Result<Inspected, Prob
         return Err(Problem::Damaged("FORMAT and the records do not agree".into()));
     }
     let format = written.unwrap_or(format);
-    if format > newest_format { Err(Problem::Newer(format)) } else { Ok(Inspected { database, state, format }) }
+    if format > newest_format {
+        Err(Problem::Newer(format))
+    } else {
+        Ok(Inspected { database, state, format, present })
+    }
 }
 
 /// Looks at a store that a server may be changing.
@@ -114,16 +120,17 @@ fn acknowledged(home: &Home) -> Result<State, Problem> {
     found.ok_or_else(|| Problem::Damaged("ACKNOWLEDGED is not readable".into()))
 }
 
-/// What the records are, by reading all of them.
-pub(super) fn count(database: &Database) -> Result<State, DatabaseError> {
-    let mut counted = State::default();
+/// What the records are, and which there are, by reading all of them.
+pub(super) fn read(database: &Database) -> Result<(State, Present), DatabaseError> {
+    let (mut counted, mut present) = (State::default(), Present::default());
     for kind in Kind::ALL {
         let Ok(()) = database.scan(kind, |key, value| {
             counted.add(key, value);
+            present.add(key);
             Ok::<(), std::convert::Infallible>(())
         })?;
     }
-    Ok(counted)
+    Ok((counted, present))
 }
 
 /// The records end with the newest acknowledged change, or with the one after it, which was on the disk when the process ended and was not

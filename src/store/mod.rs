@@ -11,6 +11,7 @@ mod edit;
 mod files;
 mod inspect;
 mod place;
+mod present;
 mod state;
 mod tools;
 mod upgrade;
@@ -22,9 +23,10 @@ mod tests;
 pub use change::Change;
 pub use tools::{AcceptedLoss, Restored, Summary};
 
+use std::hint::black_box;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -32,6 +34,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use self::change::{Kind, Unreadable, scram_credential, scram_key};
 use self::database::{Database, DatabaseError, Tier};
 use self::place::Place;
+use self::present::Present;
 use self::state::State;
 use self::upgrade::{FORMATS, Formats};
 use self::writer::{Request, Writer};
@@ -112,6 +115,8 @@ const SETUP: Setup = Setup { formats: FORMATS, reserve: 512 << 10 };
 struct Shared {
     /// What is read from: nothing when it is closed.
     database: ArcSwapOption<Database>,
+    /// What it has, but for what was written and is not acknowledged yet.
+    present: RwLock<Present>,
     unknown_user_key: Secret,
     /// For who reads a record from the disk.
     reads: Arc<Semaphore>,
@@ -124,6 +129,10 @@ struct Shared {
 }
 
 impl Shared {
+    fn present_mut(&self) -> RwLockWriteGuard<'_, Present> {
+        self.present.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set_state(&self, state: State) {
         self.revision.store(state.revision, Ordering::Relaxed);
         self.records.store(state.records, Ordering::Relaxed);
@@ -161,6 +170,7 @@ impl Store {
         let unknown_user_key = tools::unknown_user_key(&found.database).map_err(|error| place.error(error))?;
         let shared = Arc::new(Shared {
             database: ArcSwapOption::empty(),
+            present: RwLock::default(),
             unknown_user_key,
             reads: Arc::new(Semaphore::new(MAX_READS)),
             scans: Arc::new(Semaphore::new(1)),
@@ -180,10 +190,15 @@ impl Store {
         Ok(Self { shared, requests })
     }
 
-    /// The credential of a user, if there is one.
+    /// The credential of a user, if there is one. Where there is none, another one is read: it takes as long.
     pub async fn scram(&self, user: &str, mechanism: ScramMechanism) -> Result<Option<ScramCredential>, StoreError> {
-        let [value] = self.get([scram_key(user, mechanism)]).await?;
-        Ok(value.map(|value| scram_credential(mechanism, &value)).transpose()?)
+        let key = scram_key(user, mechanism);
+        let (key, is_it) = self.shared.present.read().unwrap_or_else(PoisonError::into_inner).to_read(&key);
+        let read = self.get([key]).await.and_then(|[value]| {
+            let credential = value.map(|value| scram_credential(mechanism, &value)).transpose()?;
+            Ok(black_box(credential))
+        });
+        if is_it { read } else { Ok(None) }
     }
 
     /// The mechanisms of which this user has a credential, with their iteration counts.

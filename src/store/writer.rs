@@ -15,7 +15,7 @@ use super::change::{scram_credential, scram_key};
 use super::database::{Database, Hidden, Tier};
 use super::edit::Edit;
 use super::files::{Files, Staged, Staging};
-use super::inspect::{Inspected, inspect};
+use super::inspect::{Inspected, inspect, read};
 use super::place::{Lock, Place};
 use super::state::State;
 use super::{Setup, Shared, StoreError, View};
@@ -226,6 +226,10 @@ impl Writer {
             return Err(error);
         }
         self.state = files.state;
+        // One by one: logins wait for none of them longer than for one.
+        for (key, Staging { before, after }) in &staged {
+            self.shared.present_mut().change(key, before.is_some(), after.is_some());
+        }
         self.cold += len;
         self.shared.set_state(self.state);
         self.shared.set_failing(false);
@@ -303,19 +307,26 @@ impl Writer {
     /// Opens for writing what was found. Meanwhile, and if it cannot be, reads go on with what was found.
     fn take_over(&mut self, found: Inspected) -> Result<(), StoreError> {
         let home = self.place.current();
-        let (state, format) = (found.state, found.format);
+        let (state, format, mut present) = (found.state, found.format, found.present);
         // If it has left nothing behind, it is done with.
         self.in_doubt.take_if(|in_doubt| in_doubt.revision != state.revision);
         if let Some(in_doubt) = &self.in_doubt {
+            for (key, before) in in_doubt.before.iter() {
+                present.change(key, found.database.get(key, Tier::Disk)?.is_some(), before.is_some());
+            }
             found.database.hide(in_doubt.before.clone());
         }
         self.files = None;
+        *self.shared.present_mut() = present;
         take_back(self.shared.database.swap(Some(Arc::new(found.database))));
         if home.room()? < self.setup.reserve {
             return Err(StoreError::Full);
         }
         let mut files = Files::open(&home, state)?;
         files.upgrade(&home, format, self.setup.formats)?;
+        if format != self.setup.formats.newest {
+            *self.shared.present_mut() = read(&files.database)?.1;
+        }
         if let Some(in_doubt) = &self.in_doubt {
             // Whoever wanted it was told that nothing has changed.
             files.set_back(&in_doubt.before)?;

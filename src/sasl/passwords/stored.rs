@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Passwords;
-use crate::sasl::as_if_read::as_if_read;
 use crate::sasl::guesses::Guesser;
 use crate::sasl::mechanism::Outage;
 use crate::sasl::shared::ScramCredentials;
@@ -52,7 +51,7 @@ impl StoredUsers {
     pub(super) async fn find(&self, user: &str) -> Result<ScramCredential, Outage> {
         let found = self.credentials.find(user, self.mechanism).await?;
         let phantom = self.phantom(user);
-        Ok(found.unwrap_or_else(|| as_if_read(self.mechanism, &phantom)))
+        Ok(found.unwrap_or(phantom))
     }
 
     /// A credential that no password fits. The same each time, and the same that SCRAM shows.

@@ -66,23 +66,33 @@ impl Kind {
     }
 }
 
-/// All names have one length.
+/// All names have one length, and those of each kind lie among those of the others: where a name would stand in the order of names says
+/// nothing of whether it is there.
+fn spread(kind: u64, n: usize) -> String {
+    // SplitMix64's mixing.
+    let mut bits = (kind << 32 | n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    format!("user-{:012x}", (bits ^ bits >> 31) >> 16)
+}
+
+/// A user that has credentials of both mechanisms.
 pub fn known(n: usize) -> String {
-    format!("user-known--{n:04}")
+    spread(1, n)
 }
 
 /// A user that has a credential of this mechanism only.
 pub fn only(hash: Hash, n: usize) -> String {
     match hash {
-        Hash::Sha256 => format!("user-only256-{n:04}"),
-        Hash::Sha512 => format!("user-only512-{n:04}"),
+        Hash::Sha256 => spread(2, n),
+        Hash::Sha512 => spread(3, n),
     }
 }
 
 fn name(mechanism: Mechanism, kind: Kind, n: usize) -> String {
     match (kind, mechanism) {
         (Kind::Known, _) => known(n),
-        (Kind::Unknown, _) => format!("user-nobody--{n:04}"),
+        (Kind::Unknown, _) => spread(4, n),
         (_, Mechanism::Scram(Hash::Sha512)) => only(Hash::Sha256, n),
         // PLAIN looks for SCRAM-SHA-256 first.
         (_, _) => only(Hash::Sha512, n),

@@ -20,21 +20,35 @@ use proto_tests::wire::Conn;
 use proto_tests::{Result, check_eq, progress, scratch};
 
 use login::{Attempt, Mechanism};
+use rustix::process::Signal;
 
-const USAGE: &str = "usage: timing --samples N --work DIR [--only NAME,...] [--set KEY=VALUE]...
+const USAGE: &str = "usage: timing --samples N --work DIR [--users N] [--store memory|files|both] [--only NAME,...] [--set KEY=VALUE]...
 Measures the doorkeeper of DOORKEEPER_BIN, by default the newest in target. Names: plain, plain-store, scram-sha-256,
-scram-sha-512. --set goes into its configuration. N logins of each kind; 100000 is what counts.";
+scram-sha-512. --store says where the store has its records: as they were written, as they are after a new start, or half of each.
+--set goes into its configuration. N logins of each kind; 100000 is what counts.";
 
-/// Users of each kind, taken in turn at random.
-const USERS: usize = 64;
+/// Users of each kind, taken in turn at random, where --users does not say another number. The records of four times as many fit into
+/// the store's buffer of what was written last.
+const USERS: usize = 256;
 /// Share of the pooled times of a step that is kept, the fastest: what is behind it is the machine's.
 const KEPT: f64 = 0.99;
 
 /// The listener at which PLAIN knows the users of the store, and no others.
 const STORED: &str = "STORED";
 
+/// Where the store has its records.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Records {
+    Memory,
+    Files,
+    /// Of every second user they were written again after they were in files.
+    Both,
+}
+
 struct Plan {
     samples: usize,
+    users: usize,
+    records: Records,
     work: PathBuf,
     only: Vec<String>,
     set: Vec<(String, String)>,
@@ -51,12 +65,28 @@ fn main() -> ExitCode {
 }
 
 fn plan() -> Result<Plan> {
-    let mut plan = Plan { samples: 0, work: PathBuf::new(), only: Vec::new(), set: Vec::new() };
+    let mut plan = Plan {
+        samples: 0,
+        users: USERS,
+        records: Records::Memory,
+        work: PathBuf::new(),
+        only: Vec::new(),
+        set: Vec::new(),
+    };
     let mut args = std::env::args().skip(1);
     while let Some(flag) = args.next() {
         let value = args.next().ok_or(USAGE)?;
         match flag.as_str() {
             "--samples" => plan.samples = value.parse().map_err(|_| USAGE)?,
+            "--users" => plan.users = value.parse().map_err(|_| USAGE)?,
+            "--store" => {
+                plan.records = match value.as_str() {
+                    "memory" => Records::Memory,
+                    "files" => Records::Files,
+                    "both" => Records::Both,
+                    _ => return Err(USAGE.into()),
+                };
+            }
             "--work" => plan.work = value.into(),
             "--only" => plan.only = value.split(',').map(str::to_owned).collect(),
             "--set" => {
@@ -66,7 +96,7 @@ fn plan() -> Result<Plan> {
             _ => return Err(USAGE.into()),
         }
     }
-    let good = plan.samples > 0 && !plan.work.as_os_str().is_empty();
+    let good = plan.samples > 0 && plan.users > 0 && !plan.work.as_os_str().is_empty();
     if good { Ok(plan) } else { Err(USAGE.into()) }
 }
 
@@ -74,12 +104,22 @@ fn run(plan: &Plan) -> Result<()> {
     std::fs::create_dir_all(&plan.work).map_err(|e| format!("{}: {e}", plan.work.display()))?;
     scratch::begin(&plan.work);
     let mut random = Random::seeded("timing");
-    let front = start(plan)?;
-    fill(&front, &mut random)?;
+    let (spec, _backend) = spec(plan)?;
+    let mut front = spec.start()?;
+    fill(&front, 0..plan.users, &mut random)?;
+    if plan.records != Records::Memory {
+        front.process.signal(Signal::TERM);
+        front.process.wait(Duration::from_secs(60))?;
+        front = spec.start()?;
+    }
+    if plan.records == Records::Both {
+        fill(&front, (0..plan.users).step_by(2), &mut random)?;
+    }
     println!(
-        "Times in microseconds, {} logins of each kind, one at a time, in random order, {USERS} users of each kind. Of the times of a \
+        "Times in microseconds, {} logins of each kind, one at a time, in random order, {} users of each kind. Of the times of a \
          step, all kinds together, the slowest {:.0} % are left out.\n",
         plan.samples,
+        plan.users,
         (1.0 - KEPT) * 100.0
     );
     println!(
@@ -88,7 +128,7 @@ fn run(plan: &Plan) -> Result<()> {
     println!("|---|---|---|---|---|---|---|---|");
     for mechanism in Mechanism::ALL {
         if plan.only.is_empty() || plan.only.iter().any(|name| name == mechanism.name()) {
-            measure(mechanism, plan.samples, &front, &mut random)?;
+            measure(mechanism, plan, &front, &mut random)?;
         }
     }
     drop(front);
@@ -97,13 +137,12 @@ fn run(plan: &Plan) -> Result<()> {
 }
 
 /// A doorkeeper that answers a refusal at once.
-fn start(plan: &Plan) -> Result<Front> {
+fn spec(plan: &Plan) -> Result<(Spec, Standin)> {
     let standin = Standin::start(Standin::reserve()?)?;
     let mut spec = Spec::new(&standin.at.to_string())?;
     let store = scratch::dir("stores").join("timing");
     let listener = "listener.name.sasl_plaintext";
-    // Names of one length: how long a name is takes time of its own.
-    let users: String = (0..USERS).map(|n| format!(" user_{}=\"plain-secret\"", login::known(n))).collect();
+    let users: String = (0..plan.users).map(|n| format!(" user_{}=\"plain-secret\"", login::known(n))).collect();
     let jaas =
         format!("org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"alice-secret\"{users};");
     spec.set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512")
@@ -123,17 +162,17 @@ fn start(plan: &Plan) -> Result<Front> {
     for (key, value) in &plan.set {
         spec.set(key, value);
     }
-    spec.start()
+    Ok((spec, standin))
 }
 
 /// The known users have credentials of both mechanisms, and for each mechanism there are users that have only the other one. All
 /// have the same number of iterations and salts of one length, as users have whom the same tool created.
-fn fill(front: &Front, random: &mut Random) -> Result<()> {
+fn fill(front: &Front, users: impl Iterator<Item = usize> + Clone, random: &mut Random) -> Result<()> {
     let mut ledger = Ledger::default();
     let mut admin = Conn::login(front.sasl(), "alice", "alice-secret")?;
     for hash in Hash::BOTH {
         let mut changes: Vec<Change> = Vec::new();
-        for n in 0..USERS {
+        for n in users.clone() {
             for user in [login::known(n), login::only(hash, n)] {
                 // As long as what Kafka's tools draw.
                 let credential = Credential { iterations: 4096, salt: random.bytes(25), salted: random.bytes(32) };
@@ -145,10 +184,10 @@ fn fill(front: &Front, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-fn measure(mechanism: Mechanism, samples: usize, front: &Front, random: &mut Random) -> Result<()> {
-    let kinds = mechanism.kinds();
+fn measure(mechanism: Mechanism, plan: &Plan, front: &Front, random: &mut Random) -> Result<()> {
+    let (samples, kinds) = (plan.samples, mechanism.kinds());
     let attempts: Vec<Vec<Attempt>> =
-        kinds.iter().map(|kind| (0..USERS).map(|n| Attempt::new(mechanism, *kind, n)).collect()).collect();
+        kinds.iter().map(|kind| (0..plan.users).map(|n| Attempt::new(mechanism, *kind, n)).collect()).collect();
     // By kind and step.
     let mut times = vec![vec![Vec::with_capacity(samples); mechanism.steps().len()]; kinds.len()];
     let at = if mechanism == Mechanism::PlainOfStore { front.at(STORED) } else { front.sasl() };
