@@ -13,8 +13,11 @@
 //!
 //! `run` comes from the process id: two runs on one machine do not meet.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 
 use crate::Result;
 
@@ -79,12 +82,20 @@ pub fn next(role: Role) -> u8 {
 pub fn free_ports(host: Ipv4Addr, from: u16, len: u16) -> Result<u16> {
     let mut first = from;
     while first < 32_000 {
-        let block: Vec<_> =
-            (first..first + len).map(|port| TcpListener::bind(SocketAddr::from((host, port)))).collect();
+        let block: Vec<_> = (first..first + len).map(|port| take(SocketAddr::from((host, port)))).collect();
         match block.iter().rposition(|socket| socket.is_err()) {
             None => return Ok(first),
             Some(taken) => first += taken as u16 + 1,
         }
     }
     Err(format!("no {len} free ports in a row at {host}"))
+}
+
+/// Takes a port without listening. A program that another thread starts at this moment has the socket too until it runs: nobody must be able
+/// to connect to it, and a listener may be bound beside it.
+fn take(at: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &at)?;
+    Ok(socket)
 }
