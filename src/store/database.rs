@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, DB, ErrorKind, IteratorMode, LogLevel, Options, ReadOptions, ReadTier,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, DB, ErrorKind, IteratorMode, LogLevel, LruCacheOptions, Options,
+    ReadOptions, ReadTier, WriteBatch, WriteOptions,
 };
 
 use super::change::{Kind, Record};
@@ -87,9 +87,13 @@ pub(super) type Hidden = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 fn options() -> Options {
     let mut block = BlockBasedOptions::default();
-    block.set_block_cache(&Cache::new_lru_cache(CACHE));
+    let mut cache = LruCacheOptions::default();
+    cache.set_capacity(CACHE);
+    // Of one part. RocksDB's default would be 16, of which some have more blocks to keep than others, and put them out.
+    cache.set_num_shard_bits(0);
+    block.set_block_cache(&Cache::new_lru_cache_opts(&cache));
     block.set_block_restart_interval(RESTART_INTERVAL);
-    // No bloom filter: a name that is not there must cost what one that is there costs.
+    // No bloom filter: who is not there is not looked for.
     let mut options = Options::default();
     options.set_block_based_table_factory(&block);
     options.set_compression_type(rocksdb::DBCompressionType::None);
@@ -178,19 +182,6 @@ impl Database {
         }
         let Some((family, name)) = self.place(key) else { return Ok(None) };
         Ok(self.rocksdb.get_cf_opt(family, name, &read_options(from))?)
-    }
-
-    /// The values of several records, by their whole keys.
-    pub(super) fn get_all<const N: usize>(
-        &self,
-        keys: &[Vec<u8>; N],
-        from: Tier,
-    ) -> Result<[Option<Vec<u8>>; N], DatabaseError> {
-        let mut values = [const { None }; N];
-        for (key, value) in keys.iter().zip(&mut values) {
-            *value = self.get(key, from)?;
-        }
-        Ok(values)
     }
 
     fn place<'a>(&self, key: &'a [u8]) -> Option<(&ColumnFamily, &'a [u8])> {

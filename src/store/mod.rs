@@ -26,7 +26,7 @@ pub use tools::{AcceptedLoss, Restored, Summary};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -129,6 +129,10 @@ struct Shared {
 }
 
 impl Shared {
+    fn present(&self) -> RwLockReadGuard<'_, Present> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn present_mut(&self) -> RwLockWriteGuard<'_, Present> {
         self.present.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,8 +197,8 @@ impl Store {
     /// The credential of a user, if there is one. Where there is none, another one is read: it takes as long.
     pub async fn scram(&self, user: &str, mechanism: ScramMechanism) -> Result<Option<ScramCredential>, StoreError> {
         let key = scram_key(user, mechanism);
-        let (key, is_it) = self.shared.present.read().unwrap_or_else(PoisonError::into_inner).to_read(&key);
-        let read = self.get([key]).await.and_then(|[value]| {
+        let (key, is_it) = self.shared.present().to_read(&key);
+        let read = self.get(key).await.and_then(|value| {
             let credential = value.map(|value| scram_credential(mechanism, &value)).transpose()?;
             Ok(black_box(credential))
         });
@@ -203,10 +207,13 @@ impl Store {
 
     /// The mechanisms of which this user has a credential, with their iteration counts.
     pub async fn scram_of(&self, user: &str) -> Result<Vec<(ScramMechanism, u32)>, StoreError> {
-        let values = self.get(ScramMechanism::ALL.map(|mechanism| scram_key(user, mechanism))).await?;
         let mut found = Vec::new();
-        for (mechanism, value) in ScramMechanism::ALL.into_iter().zip(values) {
-            let credential = value.map(|value| scram_credential(mechanism, &value)).transpose()?;
+        for mechanism in ScramMechanism::ALL {
+            let key = scram_key(user, mechanism);
+            if !self.shared.present().may_have(&key) {
+                continue;
+            }
+            let credential = self.get(key).await?.map(|value| scram_credential(mechanism, &value)).transpose()?;
             found.extend(credential.map(|credential| (mechanism, credential.iterations())));
         }
         Ok(found)
@@ -287,13 +294,13 @@ impl Store {
         &self.shared.unknown_user_key
     }
 
-    /// The values of these keys: from memory, or else all of them by one thread that may wait for the disk.
-    async fn get<const N: usize>(&self, keys: [Vec<u8>; N]) -> Result<[Option<Vec<u8>>; N], StoreError> {
+    /// The value of a key: from memory, or else by a thread that may wait for the disk.
+    async fn get(&self, key: Vec<u8>) -> Result<Option<Vec<u8>>, StoreError> {
         let database = self.shared.database.load_full().ok_or_else(closed)?;
-        match database.get_all(&keys, Tier::Memory) {
+        match database.get(&key, Tier::Memory) {
             Err(DatabaseError::NotInMemory) => {
                 drop(database);
-                self.on_a_thread(&self.shared.reads, move |database| Ok(database.get_all(&keys, Tier::Disk)?)).await
+                self.on_a_thread(&self.shared.reads, move |database| Ok(database.get(&key, Tier::Disk)?)).await
             }
             other => Ok(other?),
         }

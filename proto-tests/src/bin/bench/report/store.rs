@@ -56,7 +56,7 @@ fn users(out: &mut String, figures: &Figures) {
     }
     table(
         out,
-        "Many users in the store, another one each time",
+        "Many users in the store, after a start, another one each time",
         &format!("| | {FEW} users | {} users | ratio | goal |", grouped(figures.users)),
         &rows,
     );
